@@ -1,0 +1,118 @@
+"""Elementary rotations and the table's Z-X-Y angles.
+
+Active right-handed matrices that act on column vectors. Angles in degrees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from transforms3d.axangles import mat2axangle
+from transforms3d.euler import euler2mat
+
+from isoalign.geometry.errors import SingularPosition
+from isoalign.geometry.pose import Array
+
+SINGULAR_PITCH_DEG = 85.0
+
+
+def rotation_x(angle_deg: float) -> Array:
+    """Rotation about +X, shape (3, 3)."""
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+
+def rotation_y(angle_deg: float) -> Array:
+    """Rotation about +Y, shape (3, 3)."""
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
+
+def rotation_z(angle_deg: float) -> Array:
+    """Rotation about +Z, shape (3, 3)."""
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+@dataclass(frozen=True, slots=True)
+class TableAngles:
+    """Patient support angle, pitch and roll, in the order of IEC 61217: Rz(psa) Rx(pitch) Ry(roll)."""
+
+    patient_support_angle_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+def rotation_from_table_angles(angles: TableAngles) -> Array:
+    """Rz(patient support angle) @ Rx(pitch) @ Ry(roll), shape (3, 3).
+
+    Source: IEC 61217 by way of DICOM PS3.3 C.8.8.14.12 ("Pitch applied before Roll"); the order is confirmed by
+    device-made matrices.
+    """
+    return np.asarray(
+        euler2mat(
+            math.radians(angles.patient_support_angle_deg),
+            math.radians(angles.pitch_deg),
+            math.radians(angles.roll_deg),
+            axes="rzxy",
+        )
+    )
+
+
+def table_angles_from_rotation(rotation: Array, *, held_patient_support_angle_deg: float | None = None) -> TableAngles:
+    """Decompose a rotation into table angles (inverse of :func:`rotation_from_table_angles`).
+
+    Parameters
+    ----------
+    rotation : ndarray, shape (3, 3)
+    held_patient_support_angle_deg : float, optional
+        Used when |pitch| exceeds 85 degrees, where roll and patient support angle trade against each other.
+
+    Raises
+    ------
+    SingularPosition
+        Near the singularity when no angle is held.
+    """
+    pitch_deg = math.degrees(math.atan2(rotation[2, 1], math.hypot(rotation[2, 0], rotation[2, 2])))
+    if abs(pitch_deg) <= SINGULAR_PITCH_DEG:
+        return TableAngles(
+            patient_support_angle_deg=math.degrees(math.atan2(-rotation[0, 1], rotation[1, 1])),
+            pitch_deg=pitch_deg,
+            roll_deg=math.degrees(math.atan2(-rotation[2, 0], rotation[2, 2])),
+        )
+    if held_patient_support_angle_deg is None:
+        raise SingularPosition(f"pitch {pitch_deg:.3f} deg is beyond +-{SINGULAR_PITCH_DEG:g} deg", pitch_deg=pitch_deg)
+    rest = rotation_x(pitch_deg).T @ rotation_z(held_patient_support_angle_deg).T @ rotation
+    return TableAngles(
+        patient_support_angle_deg=held_patient_support_angle_deg,
+        pitch_deg=pitch_deg,
+        roll_deg=math.degrees(math.atan2(rest[0, 2], rest[0, 0])),
+    )
+
+
+def rotation_vector_deg(rotation: Array) -> Array:
+    """Axis times angle, degrees, shape (3,)."""
+    if np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-6):
+        # axis extraction is ill-conditioned here; the skew part is exact to 1e-12 rad at this size
+        skew = 0.5 * (rotation - rotation.T)
+        return np.array([math.degrees(skew[2, 1]), math.degrees(skew[0, 2]), math.degrees(skew[1, 0])])
+    axis, angle = mat2axangle(rotation)
+    return np.asarray(axis, dtype=np.float64) * math.degrees(angle)
+
+
+def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:
+    """The angle of a rotation, degrees, 0 to 180."""
+    return float(np.linalg.norm(rotation_vector_deg(rotation)))
+
+
+def nearest_equivalent_deg(angle_deg: float, reference_deg: float) -> float:
+    """The angle equal to ``angle_deg`` modulo 360 that lies nearest to ``reference_deg``; keeps angles continuous."""
+    return reference_deg + math.remainder(angle_deg - reference_deg, 360.0)
+
+
+def display_angle_deg(angle_deg: float) -> float:
+    """The angle wrapped to [0, 360), for display only."""
+    return angle_deg % 360.0

@@ -1,0 +1,44 @@
+"""Positioning: the session's state machine, tolerances and correction planning.
+
+Decides what may happen next and where the couch should go; carries out nothing. ``ports.py`` says what a session
+needs of couch, imagers and matcher.
+"""
+
+from isoalign.positioning.errors import (
+    CorrectionTooLarge,
+    CouchDisplaced,
+    IllegalAct,
+    MatchRefused,
+    NotApproved,
+    OutOfTolerance,
+    SessionHeld,
+)
+from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
+from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
+from isoalign.positioning.session import PositioningSession, SessionSettings
+from isoalign.positioning.workflow import MOVING, TRANSITIONS, Event, State, next_state
+
+__all__ = [
+    "MOVING",
+    "TRANSITIONS",
+    "CorrectionLimits",
+    "CorrectionTooLarge",
+    "CouchDisplaced",
+    "CouchPort",
+    "Event",
+    "IllegalAct",
+    "ImagerPort",
+    "MatchRefused",
+    "MatcherPort",
+    "MoveProgress",
+    "NotApproved",
+    "OutOfTolerance",
+    "PositioningSession",
+    "SessionHeld",
+    "SessionSettings",
+    "State",
+    "next_state",
+    "plan_correction",
+    "require_accepted",
+    "setup_position",
+]

@@ -1,0 +1,44 @@
+"""Records: frozen nouns that travel between the rooms. No behaviour beyond derived values, no I/O."""
+
+from isoalign.records.arrays import InvalidRecord, frozen_array
+from isoalign.records.images import Acquisition, Radiograph, Technique, Volume
+from isoalign.records.patient import Beam, CtReference, Patient, Plan, Structure, StructureSet, Study
+from isoalign.records.positioning import Approval, AxisState, Correction, Match, Verdict, ViewQuality
+from isoalign.records.session import (
+    ExportedObject,
+    ImagingPass,
+    Outcome,
+    SessionRecord,
+    SimulationTruth,
+    TimelineEntry,
+    Tolerance,
+)
+
+__all__ = [
+    "Acquisition",
+    "Approval",
+    "AxisState",
+    "Beam",
+    "Correction",
+    "CtReference",
+    "ExportedObject",
+    "ImagingPass",
+    "InvalidRecord",
+    "Match",
+    "Outcome",
+    "Patient",
+    "Plan",
+    "Radiograph",
+    "SessionRecord",
+    "SimulationTruth",
+    "Structure",
+    "StructureSet",
+    "Study",
+    "Technique",
+    "TimelineEntry",
+    "Tolerance",
+    "Verdict",
+    "ViewQuality",
+    "Volume",
+    "frozen_array",
+]

@@ -1,0 +1,102 @@
+"""The record of one positioning session: what a report shows and an archive keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from isoalign.geometry import RigidResidual, TableTopPosition
+from isoalign.records.images import Radiograph
+from isoalign.records.positioning import Approval, Correction, Match
+
+
+class Outcome(Enum):
+    """How a session ended."""
+
+    ALIGNED = "aligned"
+    OUT_OF_TOLERANCE = "out of tolerance"
+    MATCH_REFUSED = "match refused"
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Largest accepted residual: displacement at the isocentre and the largest rotation about a table axis."""
+
+    distance_mm: float
+    angle_deg: float
+
+    def accepts(self, residual: RigidResidual) -> bool:
+        """Whether the residual lies within both limits."""
+        return residual.distance_mm <= self.distance_mm and residual.largest_axis_deg <= self.angle_deg
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One step of a session: seconds since its start, what happened, how long it took."""
+
+    at_s: float
+    step: str
+    detail: str = ""
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingPass:
+    """One kV pair and what was found in it."""
+
+    purpose: str
+    radiographs: tuple[Radiograph, ...]
+    match: Match
+    table_top: TableTopPosition
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedObject:
+    """One object sent to the archive."""
+
+    kind: str
+    sop_instance_uid: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationTruth:
+    """What the simulators knew and the room did not, disclosed after the session ended.
+
+    ``hidden`` is the set-up error that was planted, ``remaining`` the true residual after the last move; both None
+    in a real room.
+    """
+
+    hidden: RigidResidual
+    remaining: RigidResidual
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """Everything about one session. ``patient_label`` is a pseudonym, never a name."""
+
+    session_id: str
+    started_at: datetime
+    duration_s: float
+    outcome: Outcome
+    message: str
+    patient_label: str
+    plan_label: str
+    beam_name: str
+    machine: str
+    patient_position: str
+    tolerance: Tolerance
+    passes: tuple[ImagingPass, ...] = ()
+    correction: Correction | None = None
+    approval: Approval | None = None
+    arrived: TableTopPosition | None = None
+    exported: tuple[ExportedObject, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    warnings: tuple[str, ...] = ()
+    truth: SimulationTruth | None = None
+    software: dict[str, Any] = field(default_factory=dict)

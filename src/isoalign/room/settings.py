@@ -1,0 +1,241 @@
+"""The room's configuration: one typed ``room.toml``; an unknown key is an error that names its path."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from isoalign.geometry import (
+    ImagerAxis,
+    PixelGrid,
+    ProjectionGeometry,
+    Representation,
+    TableTopPosition,
+    TravelLimits,
+)
+from isoalign.positioning import CorrectionLimits, SessionSettings
+from isoalign.records import Technique, Tolerance
+from isoalign.room.errors import SettingsInvalid, SettingsMissing
+
+Range = Annotated[tuple[float, float], Field(description="least and greatest value")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, no unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Address(Section):
+    """A TCP address."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class ToleranceSettings(Section):
+    """Largest accepted residual."""
+
+    distance_mm: Positive = 0.5
+    angle_deg: Positive = 0.3
+
+
+class CorrectionSettings(Section):
+    """Largest set-up error that the couch may correct by itself."""
+
+    largest_shift_mm: Positive = 30.0
+    largest_rotation_deg: Positive = 8.0
+
+
+class TravelSettings(Section):
+    """Travel of the couch in IEC 61217."""
+
+    lateral_mm: Range = (-250.0, 250.0)
+    longitudinal_mm: Range = (0.0, 1500.0)
+    vertical_mm: Range = (-500.0, 100.0)
+    pitch_deg: Range = (-5.0, 5.0)
+    roll_deg: Range = (-5.0, 5.0)
+    patient_support_angle_deg: Range = (-95.0, 95.0)
+
+    def limits(self) -> TravelLimits:
+        """As the geometry kernel wants it."""
+        return TravelLimits({name.removesuffix("_mm").removesuffix("_deg"): value for name, value in self})
+
+
+class PositionSettings(Section):
+    """A table-top position in IEC 61217."""
+
+    lateral_mm: float = 0.0
+    longitudinal_mm: float = 700.0
+    vertical_mm: float = -120.0
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+    patient_support_angle_deg: float = 0.0
+
+    def position(self) -> TableTopPosition:
+        """As the geometry kernel wants it."""
+        return TableTopPosition(Representation.IEC_61217, *(value for _, value in self))
+
+
+class CouchSettings(Section):
+    """The couch: where its serial line is, how far it goes, where a set-up begins."""
+
+    serial: str = "/dev/ttyUSB0"
+    baud: Annotated[int, Field(ge=9600)] = 921_600
+    travel: TravelSettings = TravelSettings()
+    setup_position: PositionSettings = PositionSettings()
+
+    @model_validator(mode="after")
+    def _setup_within_travel(self) -> Self:
+        over = self.travel.limits().violations(self.setup_position.position())
+        if over:
+            raise ValueError(f"setup_position lies outside travel: {', '.join(over)}")
+        return self
+
+
+class ImagerSettings(Section):
+    """One kV imager: its geometry in the terms of RT Image, and its three addresses."""
+
+    name: Annotated[str, Field(min_length=1, max_length=16)]
+    gantry_angle_deg: float
+    sad_mm: Positive = 1000.0
+    sid_mm: Positive = 1500.0
+    rows: Annotated[int, Field(ge=16, le=8192)] = 1024
+    columns: Annotated[int, Field(ge=16, le=8192)] = 768
+    pixel_mm: Positive = 0.388
+    receptor_translation_mm: tuple[float, float] = (0.0, 0.0)
+    receptor_angle_deg: float = 0.0
+    generator: Address
+    panel: Address
+    image: Address
+
+    @model_validator(mode="after")
+    def _panel_beyond_isocentre(self) -> Self:
+        if self.sid_mm <= self.sad_mm:
+            raise ValueError(f"sid_mm {self.sid_mm:g} must exceed sad_mm {self.sad_mm:g}")
+        return self
+
+    def geometry(self) -> ProjectionGeometry:
+        """The geometry that the room believes the imager to have."""
+        axis = ImagerAxis(
+            self.gantry_angle_deg, self.sad_mm, self.sid_mm, self.receptor_translation_mm, self.receptor_angle_deg
+        )
+        return ProjectionGeometry.from_axis(axis, PixelGrid.centred(self.rows, self.columns, self.pixel_mm))
+
+
+class TechniqueSettings(Section):
+    """Exposure settings of the kV images."""
+
+    tube_voltage_kv: Annotated[float, Field(ge=40, le=150)] = 100.0
+    tube_current_ma: Annotated[float, Field(gt=0, le=1000)] = 100.0
+    exposure_time_ms: Annotated[float, Field(gt=0, le=5000)] = 50.0
+
+    def technique(self) -> Technique:
+        """As a record."""
+        return Technique(self.tube_voltage_kv, self.tube_current_ma, self.exposure_time_ms)
+
+
+class PeerSettings(Section):
+    """A DICOM peer."""
+
+    ae_title: AeTitle
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class DicomSettings(Section):
+    """The room's DICOM node and the treatment management system it talks to."""
+
+    ae_title: AeTitle = "PTIMAGECLIENT"
+    host: str = "127.0.0.1"
+    port: Port = 15_170
+    archive: PeerSettings
+    association_timeout_s: Positive = 10.0
+    response_timeout_s: Positive = 60.0
+
+
+class StorageSettings(Section):
+    """Where received objects and the database live."""
+
+    folder: Path
+    database_url: str = Field(default="", description="empty: SQLite in the folder")
+
+
+class RoomSettings(Section):
+    """Everything about one treatment room."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    machine_name: Annotated[str, Field(min_length=1, max_length=16)]
+    tolerance: ToleranceSettings = ToleranceSettings()
+    correction: CorrectionSettings = CorrectionSettings()
+    couch: CouchSettings | None = None
+    pendant: Address | None = None
+    imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]
+    technique: TechniqueSettings = TechniqueSettings()
+    dicom: DicomSettings | None = None
+    storage: StorageSettings | None = None
+
+    @model_validator(mode="after")
+    def _imager_names_differ(self) -> Self:
+        names = [imager.name for imager in self.imager]
+        if len(set(names)) != len(names):
+            raise ValueError(f"imager names must differ: {names}")
+        return self
+
+    def session_settings(self) -> SessionSettings:
+        """What the positioning session needs to know."""
+        couch = self.couch or CouchSettings()
+        return SessionSettings(
+            tolerance=Tolerance(self.tolerance.distance_mm, self.tolerance.angle_deg),
+            limits=CorrectionLimits(
+                couch.travel.limits(), self.correction.largest_shift_mm, self.correction.largest_rotation_deg
+            ),
+            default_setup=couch.setup_position.position(),
+            technique=self.technique.technique(),
+        )
+
+
+def load_settings(path: Path) -> RoomSettings:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    SettingsMissing
+        When the file cannot be read.
+    SettingsInvalid
+        When it is not TOML, or a key is unknown, missing or out of range; the message names every such key's path.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsMissing(f"cannot read the configuration {path}: {error}") from error
+    return parse_settings(text, where=str(path))
+
+
+def parse_settings(text: str, *, where: str) -> RoomSettings:
+    """Check the text of a configuration file; ``where`` names it in messages. See :func:`load_settings`."""
+    try:
+        return RoomSettings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{where} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        problems = [_in_words(problem) for problem in error.errors(include_url=False, include_context=False)]
+        raise SettingsInvalid(f"{where}: " + "; ".join(problems), problems=problems) from error
+
+
+def _in_words(problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"]) or "(file)"
+    words = {"extra_forbidden": "unknown key", "missing": "missing"}.get(problem["type"], problem["msg"])
+    return f"{path}: {words}"
+
+
+def example_settings_text() -> str:
+    """The documented example ``room.toml`` that ships with the package."""
+    return files("isoalign.room").joinpath("room.example.toml").read_text(encoding="utf-8")
