@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
 
 from isoalign.geometry import RigidResidual, TableTopPosition
 from isoalign.records.images import Radiograph
@@ -99,4 +99,4 @@ class SessionRecord:
     timeline: tuple[TimelineEntry, ...] = ()
     warnings: tuple[str, ...] = ()
     truth: SimulationTruth | None = None
-    software: dict[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)

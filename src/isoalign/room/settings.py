@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -202,8 +203,8 @@ class RoomSettings(Section):
         )
 
 
-def load_settings(path: Path) -> RoomSettings:
-    """Read and check a configuration file.
+def load_settings(path: Path | None = None) -> RoomSettings:
+    """Read and check a configuration file (``room.toml``, or the same as ``.json``); without a path, the example.
 
     Raises
     ------
@@ -212,19 +213,21 @@ def load_settings(path: Path) -> RoomSettings:
     SettingsInvalid
         When it is not TOML, or a key is unknown, missing or out of range; the message names every such key's path.
     """
+    if path is None:
+        return parse_settings(example_settings_text(), where="the built-in example")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsMissing(f"cannot read the configuration {path}: {error}") from error
-    return parse_settings(text, where=str(path))
+    return parse_settings(text, where=str(path), as_json=path.suffix == ".json")
 
 
-def parse_settings(text: str, *, where: str) -> RoomSettings:
+def parse_settings(text: str, *, where: str, as_json: bool = False) -> RoomSettings:
     """Check the text of a configuration file; ``where`` names it in messages. See :func:`load_settings`."""
     try:
-        return RoomSettings.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{where} is not valid TOML: {error}") from error
+        return RoomSettings.model_validate(json.loads(text) if as_json else tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise SettingsInvalid(f"{where} is not valid {'JSON' if as_json else 'TOML'}: {error}") from error
     except ValidationError as error:
         problems = [_in_words(problem) for problem in error.errors(include_url=False, include_context=False)]
         raise SettingsInvalid(f"{where}: " + "; ".join(problems), problems=problems) from error

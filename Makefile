@@ -1,0 +1,123 @@
+# isoalign: everything a user or a developer does with this folder.
+#
+#   make            create the environment in .venv, install, compile the kernels, say what else there is
+#   make demo       align a simulated patient with one command; ARGS="--case DIR" for other options
+#
+# The first call needs Python 3.11 or newer with venv, and a package index; later calls are quick and work offline.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# stamps: what has been installed, and for which lock file
+RUNTIME := $(VENV)/.installed-runtime
+DEVELOPMENT := $(VENV)/.installed-development
+WARM := $(VENV)/.kernels-compiled
+KERNELS := $(shell grep -rl --include='*.py' 'numba' src/isoalign 2>/dev/null)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+.PHONY: all
+all: install help  ## install everything that the demo needs, then print this list
+
+.PHONY: help
+help:  ## print this list
+	@echo "isoalign: couch geometry and positioning for image-guided radiotherapy"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make demo ARGS="--case DIR --seed 3"   passes options on; see .venv/bin/isoalign demo --help'
+
+# ---- environment --------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "make: there is no '$(PYTHON)'. Install Python 3.11 or newer, or name it: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: $$($(PYTHON) --version 2>&1) is too old; isoalign needs Python 3.11 or newer."; \
+		echo "      Name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "make: this Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "creating the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# one recipe for both lock files: $(1) lock, $(2) stamp
+define install_lock
+	@echo "installing $(1)"
+	@$(PIP) install --require-hashes -r $(1) || { \
+		echo "make: the packages in $(1) could not be installed; the first installation needs a package index."; exit 1; }
+	@$(PIP) install --no-build-isolation --no-deps --no-index -e .
+	@touch $(2)
+endef
+
+$(RUNTIME): constraints.txt pyproject.toml | $(BIN)/python
+	$(call install_lock,constraints.txt,$@)
+
+$(DEVELOPMENT): constraints-dev.txt $(RUNTIME) | $(BIN)/python
+	$(call install_lock,constraints-dev.txt,$@)
+
+$(WARM): $(RUNTIME) $(KERNELS)
+	@$(BIN)/isoalign warmup
+	@touch $@
+
+.PHONY: install
+install: $(RUNTIME) $(WARM)  ## create .venv, install what runs, compile the kernels
+
+.PHONY: develop
+develop: $(DEVELOPMENT) $(WARM)  ## the same with everything that tests, checks and docs need
+
+# ---- use ----------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: install  ## align a simulated patient, from plan to report (ARGS="--case DIR" ...)
+	@$(BIN)/isoalign demo $(ARGS)
+
+# ---- quality ------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: develop  ## format, lint, strict types, import contracts, generated files, docs with warnings as errors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@if [ -f firmware_protocols/generate.py ]; then \
+		echo "$(BIN)/python firmware_protocols/generate.py --check"; \
+		$(BIN)/python firmware_protocols/generate.py --check; fi
+	$(MAKE) --no-print-directory docs
+
+.PHONY: test
+test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
+	$(BIN)/python -m pytest -m "not soak" --ignore=tests/benchmarks $(ARGS)
+
+.PHONY: bench
+bench: develop  ## the studies of tests/benchmarks in short form, with their tables
+	@set -e; for study in tests/benchmarks/study_*.py; do \
+		[ -f "$$study" ] || continue; echo "== $$study"; $(BIN)/python "$$study" $(ARGS); done
+
+.PHONY: soak
+soak: develop  ## the long proofs in full
+	$(BIN)/python -m pytest -m soak --ignore=tests/benchmarks $(ARGS)
+	@set -e; for study in tests/benchmarks/study_*.py; do \
+		[ -f "$$study" ] || continue; echo "== $$study --full"; $(BIN)/python "$$study" --full; done
+
+.PHONY: docs
+docs: develop  ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+.PHONY: lock
+lock:  ## pin the dependencies anew (needs uv)
+	@command -v uv >/dev/null 2>&1 || { echo "make: 'uv' is not installed; it is needed for this target only."; exit 1; }
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile -q pyproject.toml --group build --universal \
+		--python-version 3.11 --generate-hashes --no-annotate -o constraints.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile -q pyproject.toml --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-annotate -c constraints.txt -o constraints-dev.txt
+
+.PHONY: clean
+clean:  ## remove everything that was made here, the environment too
+	rm -rf $(VENV) build dist docs/_build docs/generated demo-output soak-output bench-output
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find src tests calibration firmware_protocols docs -name __pycache__ -prune -exec rm -rf {} +

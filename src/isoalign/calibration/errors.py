@@ -1,0 +1,54 @@
+"""Errors of the calibrations."""
+
+from __future__ import annotations
+
+from isoalign.errors import CalibrationError
+
+
+class InvalidPhantom(CalibrationError):
+    """The description of a calibration phantom cannot be read or makes no sense."""
+
+    code = "calibration.invalid-phantom"
+    default_hint = "Correct the key that the message names; docs/how-to/calibrate-kv-imagers shows a phantom file."
+
+
+class BallsNotFound(CalibrationError):
+    """Too few ball shadows stand out in a radiograph."""
+
+    code = "calibration.balls-not-found"
+    default_hint = "Check that the phantom is in the field, that the exposure is not saturated, and the ball size."
+
+
+class BallsNotRecognised(CalibrationError):
+    """Ball shadows were found but do not fit the pattern of the phantom."""
+
+    code = "calibration.balls-not-recognised"
+    default_hint = "Check the phantom file, which way round the phantom lies, and the nominal geometry of the imager."
+
+
+class Underdetermined(CalibrationError):
+    """The measurements do not determine the geometry."""
+
+    code = "calibration.underdetermined"
+    default_hint = "Use more balls, spread in depth as well as across the image."
+
+
+class TooManyOutliers(CalibrationError):
+    """More measurements disagree with the rest than single mistakes would explain."""
+
+    code = "calibration.too-many-outliers"
+    default_hint = "Check the phantom file and whether phantom or couch moved between the images."
+
+
+class GateFailed(CalibrationError):
+    """A calibration was computed but is not good enough to be published."""
+
+    code = "calibration.gate-failed"
+    default_hint = "Do not use the result. Check the phantom's position, repeat the images, then look at the residuals."
+
+
+class InvalidCalibrationRecord(CalibrationError):
+    """A stored calibration record cannot be read."""
+
+    code = "calibration.invalid-record"
+    default_hint = "Repeat the calibration, or fetch the record again from where it was stored."

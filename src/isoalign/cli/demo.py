@@ -1,0 +1,106 @@
+"""``isoalign demo``: the whole way from plan to report in a simulated room."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from isoalign.cli.errors import OutputNotWritable, UnusableArgument
+from isoalign.cli.progress import StepProgress
+from isoalign.records import Outcome
+
+EXIT_CODES = {
+    Outcome.ALIGNED: 0,
+    Outcome.OUT_OF_TOLERANCE: 7,
+    Outcome.HELD: 7,
+    Outcome.MATCH_REFUSED: 6,
+    Outcome.FAILED: 7,
+}
+"""Exit code of a session that ran to its end, whatever it found; an error has its own."""
+
+
+def demo(
+    *,
+    case: Path | None = None,
+    plan: str | None = None,
+    structure_set: str | None = None,
+    seed: int = 0,
+    offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
+    archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
+    config: Path | None = None,
+    output: Path = Path("demo-output"),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    open_report: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> int:
+    """Align a simulated patient: plan and CT over DICOM, kV pair, match, correction, proof, report.
+
+    Without --case a head phantom is made; it needs no data. The patient on the couch has a hidden set-up error that
+    only the simulated images tell. Approving the correction and moving the couch are two acts; the demo performs
+    both and says so. Ends with 0 when aligned, 7 when out of tolerance, or with the code of the error.
+
+    Parameters
+    ----------
+    case
+        Folder of DICOM files: a plan, its structure set and the CT.
+    plan
+        Which plan, when the case has several: a file or a SOP Instance UID.
+    structure_set
+        Which structure set, when the plan's own reference does not resolve: a SOP Instance UID or a file.
+    seed
+        Seed of the hidden set-up error and of the image noise.
+    offset
+        The hidden set-up error itself: lateral, longitudinal, vertical (mm), pitch, roll, yaw (degrees).
+    archive
+        Who plays the treatment management system.
+    config
+        Configuration of the room, room.toml; the defaults without it.
+    output
+        Folder for the report, the record and the logs.
+    as_json
+        Print the record of the session as one JSON document instead of a table.
+    open_report
+        Show the report in the web browser.
+    """
+    if case is not None and not case.is_dir():
+        raise UnusableArgument(f"--case {case} is not a folder", hint="Name a folder of DICOM files.")
+    _prepare(output)
+
+    from isoalign.reports import record_to_json, session_summary, write_session_report
+    from isoalign.reports.console import print_result
+    from isoalign.room.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        case=case,
+        plan=plan,
+        structure_set=structure_set,
+        seed=seed,
+        offset=offset,
+        archive=archive,
+        config=config,
+        output=output,
+    )
+    with StepProgress() as progress:
+        record = run_demo(options, on_event=progress)
+        progress("begin", "Report", None)
+        report = write_session_report(record, output / "report.html")
+        document = record_to_json(record)
+        (output / "record.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+        progress("done", str(report), None)
+    if as_json:
+        print(json.dumps({**document, "report": str(report)}, indent=2))
+    else:
+        print_result(session_summary(record, report))
+    if open_report:
+        webbrowser.open(report.resolve().as_uri())
+    return EXIT_CODES[record.outcome]
+
+
+def _prepare(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputNotWritable(f"cannot make the folder {output}: {error.strerror}") from error

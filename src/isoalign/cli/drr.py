@@ -1,0 +1,101 @@
+"""``isoalign drr``: a digitally reconstructed radiograph of a CT folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from cyclopts import Parameter
+
+from isoalign.cli.errors import UnusableArgument
+from isoalign.cli.progress import StepProgress
+from isoalign.records import Volume
+
+Point = tuple[float, float, float]
+
+
+def drr(
+    ct: Path,
+    /,
+    *,
+    plan: Path | None = None,
+    gantry_angle: float = 0.0,
+    sad: float = 1000.0,
+    sid: float = 1500.0,
+    rows: int = 1024,
+    columns: int = 768,
+    pixel: float = 0.388,
+    isocentre: Annotated[Point | None, Parameter(negative="")] = None,
+    bits: int = 16,
+    out: Path = Path("drr.png"),
+) -> int:
+    """Render a digitally reconstructed radiograph of a CT folder as PNG or DICOM RT Image.
+
+    Parameters
+    ----------
+    ct
+        Folder with the slices of one CT series.
+    plan
+        RT Ion Plan (DICOM file) whose first beam gives the isocentre and the patient position.
+    gantry_angle
+        Where the X-ray source stands: IEC gantry angle, degrees.
+    sad
+        Source to isocentre, mm.
+    sid
+        Source to image plane, mm.
+    rows
+        Rows of the image.
+    columns
+        Columns of the image.
+    pixel
+        Pixel size on the image plane, mm.
+    isocentre
+        Isocentre in the DICOM patient frame, mm; the plan's, or the middle of the CT.
+    bits
+        8 or 16 bits per pixel, for PNG.
+    out
+        File to write; the ending .png or .dcm says which format.
+    """
+    kind = out.suffix.lower()
+    if kind not in (".png", ".dcm"):
+        raise UnusableArgument(f"--out {out}: the ending must be .png or .dcm")
+    if bits not in (8, 16):
+        raise UnusableArgument(f"--bits {bits}: a PNG has 8 or 16 bits per pixel")
+
+    from isoalign import imaging
+    from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry, planned_fixed_from_dicom
+    from isoalign.reports import write_grey_png
+    from isoalign.room.cases import load_ct_folder, load_plan_file, write_drr_dicom
+
+    with StepProgress() as progress:
+        progress("begin", f"Reading {ct}", None)
+        volume = load_ct_folder(ct)
+        loaded = load_plan_file(plan) if plan is not None else None
+        centre = isocentre or (_of_point(loaded.beam().isocentre_mm) if loaded is not None else _middle_of(volume))
+        position = loaded.patient_position if loaded is not None else volume.patient_position
+        progress("done", f"{volume.hounsfield.shape[0]} slices", None)
+        progress("begin", "Rendering", None)
+        axis = ImagerAxis(gantry_angle, sad, sid)
+        geometry = ProjectionGeometry.from_axis(axis, PixelGrid.centred(rows, columns, pixel))
+        pose = planned_fixed_from_dicom(position, centre)
+        line_integrals = imaging.render_drr(imaging.attenuation_volume(volume), geometry, pose)
+        progress("done", f"isocentre ({centre[0]:.1f}, {centre[1]:.1f}, {centre[2]:.1f}) mm", None)
+        if kind == ".png":
+            write_grey_png(out, line_integrals, bits=bits)
+        else:
+            write_drr_dicom(out, line_integrals, geometry, volume, isocentre_mm=centre, ct_folder=ct)
+    print(out)
+    return 0
+
+
+def _of_point(point_mm: npt.ArrayLike) -> Point:
+    x, y, z = (float(value) for value in np.asarray(point_mm).ravel()[:3])
+    return x, y, z
+
+
+def _middle_of(volume: Volume) -> Point:
+    """The middle of the CT, DICOM patient frame, mm."""
+    slices, rows, columns = volume.hounsfield.shape
+    return _of_point(volume.dicom_from_index @ [(columns - 1) / 2, (rows - 1) / 2, (slices - 1) / 2, 1.0])

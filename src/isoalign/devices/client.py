@@ -1,0 +1,149 @@
+"""The one door to the devices: a typed, asynchronous client of the device daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from isoalign.devices.errors import IpcError
+from isoalign.devices.ipc import IpcClient
+from isoalign.devices.status import MotionPlan, MotionProgress, RawImage, RoomDeviceStatus, position_to_wire
+from isoalign.geometry import TableTopPosition
+from isoalign.records import Technique
+
+HEARTBEAT_PERIOD_S = 0.05
+
+
+class DeviceClient:
+    """A connection to the device daemon.
+
+    While it is open, a task of the caller's own event loop sends a heartbeat. The daemon forwards its counter to the
+    couch unchanged, so a program that dies, hangs or blocks its loop for more than 250 ms stops its own motion.
+    Never feed it from a thread: that would keep the couch moving for a program that no longer thinks.
+
+    Errors that the daemon reports arrive as :class:`~isoalign.errors.RemoteError` with the daemon's code, hint and
+    facts; a daemon that is gone is :class:`~isoalign.devices.errors.PeerGone`.
+    """
+
+    def __init__(self, ipc: IpcClient) -> None:
+        self._ipc = ipc
+        self._counter = 0
+        self._beating = asyncio.get_running_loop().create_task(self._beat(), name="device-client-heartbeat")
+
+    @classmethod
+    async def connect(cls, path: Path | str, *, client: str, timeout_s: float = 5.0) -> Self:
+        """Connect to the daemon's socket; ``client`` is the name that its logs show.
+
+        Raises
+        ------
+        PeerGone
+        """
+        ipc = await IpcClient.connect(path, timeout_s=timeout_s)
+        try:
+            await ipc.call("hello", client=client)
+        except BaseException:
+            await ipc.close()
+            raise
+        return cls(ipc)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; a motion of this client is stopped."""
+        self._beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._beating
+        await self._ipc.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the daemon has not been seen to go."""
+        return self._ipc.is_connected
+
+    async def status(self) -> RoomDeviceStatus:
+        """The devices now."""
+        return RoomDeviceStatus.from_wire(await self._ipc.call("status"))
+
+    async def statuses(self) -> AsyncGenerator[RoomDeviceStatus, None]:
+        """The devices now and after every change, at most 20 times a second, latest wins."""
+        async with contextlib.aclosing(self._ipc.stream("statuses")) as events:
+            async for event in events:
+                yield RoomDeviceStatus.from_wire(event)
+
+    async def prepare(self, target: TableTopPosition) -> MotionPlan:
+        """Check a motion from where the couch stands to ``target`` (either representation). Nothing moves yet.
+
+        Raises
+        ------
+        RemoteError
+            device.out-of-limits, device.stale-state, device.busy, device.not-present.
+        """
+        return MotionPlan.from_wire(await self._ipc.call("prepare", target=position_to_wire(target)))
+
+    async def execute(self, plan: MotionPlan) -> AsyncGenerator[MotionProgress, None]:
+        """Carry out a prepared motion once; ends when the couch has arrived.
+
+        The first phase waits for the enable bar to be pressed. Leaving the iterator early
+        (``contextlib.aclosing``), or cancelling the task, stops the couch.
+
+        Raises
+        ------
+        RemoteError
+            Whenever the motion ends in any other way: device.interlock-open, device.plan-expired, device.hold,
+            device.enable-not-pressed, device.enable-released, device.link-lost, device.couch-fault,
+            device.motion-timeout, device.channel-disagreement, ...
+        PeerGone
+            When the daemon dies; the couch stops by its own watchdog.
+        """
+        async with contextlib.aclosing(self._ipc.stream("execute", plan_id=plan.plan_id)) as events:
+            async for event in events:
+                yield MotionProgress.from_wire(event)
+
+    async def hold(self, reason: str) -> None:
+        """Stop all motion, now, always. The next motion needs :meth:`clear` and a new press of the enable bar."""
+        await self._ipc.call("hold", reason=reason)
+
+    async def clear(self, reason: str, user: str) -> tuple[str, ...]:
+        """Clear every latch whose cause is gone; returns the rules that were cleared.
+
+        Raises
+        ------
+        RemoteError
+            interlock.clear-refused when a cause is still there.
+        """
+        return tuple(await self._ipc.call("clear", reason=reason, user=user))
+
+    async def expose(self, imagers: Iterable[str], technique: Technique) -> tuple[RawImage, ...]:
+        """One image of every imager named, one exposure after the other, with the couch at rest.
+
+        Raises
+        ------
+        RemoteError
+            device.imager-silent, device.exposure-failed, device.image-incomplete, device.unknown-imager,
+            device.busy, device.interlock-open.
+        """
+        params = {"imagers": list(imagers), "technique": asdict(technique)}
+        reply = await self._ipc.call_with_attachments("expose", params)
+        pairs = zip(reply.result, reply.attachments, strict=True)
+        return tuple(RawImage.from_wire(wire, bytes(attachment)) for wire, attachment in pairs)
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        with contextlib.suppress(IpcError):
+            while True:
+                self._counter += 1
+                await self._ipc.notify("heartbeat", counter=self._counter)
+                due = max(due + HEARTBEAT_PERIOD_S, loop.time())
+                await asyncio.sleep(due - loop.time())

@@ -1,0 +1,337 @@
+"""The heart of the daemon: all devices of the room, what they are doing, and the interlock chain over them.
+
+Everything here runs in one event loop and never blocks it. The chain is evaluated with every report of couch and
+pendant, and every few milliseconds in between, so that silence is noticed, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import structlog
+
+from isoalign.clock import Clock
+from isoalign.devices.config import DaemonConfig
+from isoalign.devices.couch import Couch
+from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
+from isoalign.devices.imager import Imager
+from isoalign.devices.link import DeviceLink
+from isoalign.devices.pendant import Pendant
+from isoalign.devices.pulse import Pulse
+from isoalign.devices.status import OpenInterlock, RoomDeviceStatus
+from isoalign.devices.transport import SerialTransport, TcpTransport, Transport
+from isoalign.interlocks import (
+    Activity,
+    Evaluation,
+    Finding,
+    Inputs,
+    InterlockMonitor,
+    Observation,
+    Reaction,
+    Settings,
+    rules_for,
+    soft_limits_inside,
+)
+from isoalign.protocol.messages import PendantState, StopReason
+from isoalign.protocol.watchdog import is_newer
+
+_log = structlog.get_logger("isoalign.devices.controller")
+
+COMING_TO_REST_S = 2.0
+
+
+class DeviceController:
+    """All devices of one room.
+
+    Parameters
+    ----------
+    config : DaemonConfig
+    clock : Clock
+
+    Attributes
+    ----------
+    couch, pendant, imagers
+        The drivers; couch and pendant are None in a room without them.
+    changed : Pulse
+        Fires whenever anything may have changed.
+    evaluation : Evaluation
+        Of the chain, at most one tick old.
+    """
+
+    def __init__(self, config: DaemonConfig, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.changed = Pulse()
+        self.activity = Activity.IDLE
+        self.plan_epoch = 0
+        self.couch = None if config.couch is None else Couch(
+            self._open_couch, clock, on_reading=self._on_couch_reading, on_change=self.evaluate
+        )  # fmt: skip
+        self.pendant = None if config.pendant is None else Pendant(
+            self._open_pendant, clock, on_state=self._on_pendant_state
+        )  # fmt: skip
+        self.imagers = {address.name: Imager(address, clock) for address in config.imagers}
+        self.monitor = InterlockMonitor(
+            Settings(client_limit_s=config.client_lease_s), rules_for(couch=self.couch is not None)
+        )
+        self._beats: dict[int, Observation[int]] = {}
+        self._owner: int | None = None
+        self._rest: tuple[float, ...] = ()
+        self._described_generation = -1
+        self._clearing = asyncio.Lock()
+        self._ticking: asyncio.TimerHandle | None = None
+        self.evaluation: Evaluation = self.monitor.evaluate(self.inputs(), clock.monotonic_s())
+
+    def links(self) -> list[DeviceLink]:
+        """The links of all devices."""
+        links = [device.link for device in (self.couch, self.pendant) if device is not None]
+        for imager in self.imagers.values():
+            links += [imager.generator, imager.panel]
+        return links
+
+    def start(self) -> None:
+        """Begin to connect to every device and to watch; returns at once."""
+        for link in self.links():
+            link.start()
+        self._tick()
+
+    async def close(self) -> None:
+        """Stop what moves, end all links."""
+        if self.couch is not None and not self.is_at_rest():
+            self.couch.stop(StopReason.SHUTDOWN)
+        for imager in self.imagers.values():
+            imager.abort()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        await asyncio.gather(*(link.close() for link in self.links()))
+
+    # what is known
+
+    def inputs(self) -> Inputs:
+        """What the chain looks at now."""
+        now_s = self.clock.monotonic_s()
+        couch, reading = self.couch, None if self.couch is None else self.couch.reading
+        session_ok = None if couch is None else couch.session_ok
+        return Inputs(
+            activity=self.activity,
+            couch=None if reading is None else Observation(reading.value.as_report(), reading.at_s),
+            session_ok=None if session_ok is None else Observation(session_ok, now_s),
+            client_heartbeat=None if self._owner is None else self._beats.get(self._owner),
+            enable=None if self.pendant is None else self.pendant.enable,
+            rest=self._rest,
+        )
+
+    def is_at_rest(self) -> bool:
+        """Whether the couch is known to stand still; a room without couch is at rest."""
+        if self.couch is None:
+            return True
+        reading = self.couch.reading
+        if reading is None or reading.age_s(self.clock.monotonic_s()) > self.monitor.settings.state_limit_s:
+            return False
+        return reading.value.standstill
+
+    def is_client_alive(self) -> bool:
+        """Whether the heartbeat of the owner of the motion advances."""
+        beat = None if self._owner is None else self._beats.get(self._owner)
+        return beat is not None and beat.age_s(self.clock.monotonic_s()) <= self.config.client_lease_s
+
+    def require_couch(self) -> Couch:
+        """The couch; raises NotPresent."""
+        if self.couch is None:
+            raise NotPresent("this room has no couch")
+        return self.couch
+
+    def require_pendant(self) -> Pendant:
+        """The pendant; raises NotPresent."""
+        if self.pendant is None:
+            raise NotPresent("this room has no pendant, so nothing may move")
+        return self.pendant
+
+    def require_idle(self) -> None:
+        """Raise MotionBusy while something moves or exposes, or waits to."""
+        if self.activity is not Activity.IDLE or self._owner is not None:
+            doing = self.activity.value if self.activity is not Activity.IDLE else "waiting for the enable bar"
+            raise MotionBusy(f"the devices are busy: {doing}")
+
+    def require_permitted(self, activity: Activity) -> None:
+        """Raise InterlockOpen, naming the first cause, when the chain does not permit ``activity`` to begin."""
+        verdict = self.evaluation
+        permitted = verdict.motion_permitted if activity is Activity.MOTION else verdict.exposure_permitted
+        if permitted:
+            return
+        first = verdict.first_fault or verdict.open[0]
+        raise InterlockOpen(
+            f"{activity.value} refused: {first.text} ({first.rule_id})",
+            rule=first.rule_id,
+            open=[finding.rule_id for finding in verdict.open],
+        )
+
+    def status(self) -> RoomDeviceStatus:
+        """Everything at once, for clients."""
+        now_s = self.clock.monotonic_s()
+        reading = None if self.couch is None else self.couch.reading
+        verdict = self.evaluation
+        mode = "ABSENT" if self.couch is None else "UNKNOWN" if reading is None else reading.value.mode.name
+        limit_s = self.monitor.settings.enable_limit_s
+        return RoomDeviceStatus(
+            couch_position=None if reading is None else reading.value.position,
+            axes=() if reading is None else reading.value.axes,
+            mode=mode,
+            activity=self.activity.value,
+            moving=not self.is_at_rest(),
+            interlocks=tuple(_shown(finding) for finding in verdict.open),
+            first_fault=None if verdict.first_fault is None else _shown(verdict.first_fault),
+            enable_active=self.pendant is not None and self.pendant.is_held(limit_s),
+            motion_permitted=verdict.motion_permitted,
+            exposure_permitted=verdict.exposure_permitted,
+            couch_age_s=None if reading is None else reading.age_s(now_s),
+            pendant_age_s=None if self.pendant is None else self.pendant.age_s(),
+            imagers=tuple(self.imagers),
+            links={link.name: link.state.value for link in self.links()},
+        )
+
+    # acts
+
+    def own(self, peer: int | None) -> None:
+        """Give the motion to a client, or to nobody; only the owner's heartbeat is forwarded from now on."""
+        self._owner = peer
+        if self.couch is not None and peer is not None:
+            beat = self._beats.get(peer)
+            self.couch.forward_client(None if beat is None else beat.value)
+
+    def begin(self, activity: Activity) -> None:
+        """Motion or exposure begins now; the rules that go with it count from now on."""
+        self.activity = activity
+        self.evaluate()
+
+    def end(self) -> None:
+        """Motion or exposure is over; where the couch stands now is where it has to stay."""
+        self.activity = Activity.IDLE
+        self._take_rest()
+        self.evaluate()
+
+    async def come_to_rest(self) -> None:
+        """Wait, for a bounded time, until the couch is seen to stand still."""
+        if not await self.changed.until(self.is_at_rest, COMING_TO_REST_S):
+            _log.error("couch.not-seen-at-rest")
+
+    def interrupt(self, rule_id: str, text: str, stop: StopReason) -> None:
+        """Latch a rule and stop everything, at once."""
+        if self.couch is not None:
+            self.couch.stop(stop)
+        for imager in self.imagers.values():
+            if self.activity is Activity.EXPOSURE:
+                imager.abort()
+        self.monitor.latch(rule_id, text, self.clock.monotonic_s())
+        self.plan_epoch += 1
+        _log.warning("interlock.latched", rule=rule_id, text=text)
+        self.evaluate()
+
+    async def clear(self, *, user: str, reason: str) -> tuple[str, ...]:
+        """Clear the couch's latch and the chain's, in the name of a user; returns the rules that were cleared.
+
+        Raises
+        ------
+        MotionBusy, ClearRefused, LinkLost, CouchFault
+        """
+        async with self._clearing:
+            self.require_idle()
+            if self.couch is not None:
+                self.couch.acknowledge_loss()
+                with contextlib.suppress(StaleState):
+                    await self.couch.clear_latch()
+                self.require_idle()
+            self._take_rest()
+            if self.pendant is not None:
+                self.pendant.use_press()
+            cleared = self.monitor.clear(self.inputs(), self.clock.monotonic_s(), user=user, reason=reason)
+            self.plan_epoch += 1
+            self.evaluate()
+            _log.info("interlock.cleared", user=user, reason=reason, rules=[finding.rule_id for finding in cleared])
+            return tuple(finding.rule_id for finding in cleared)
+
+    # events
+
+    def heartbeat(self, peer: int, counter: int) -> None:
+        """A client's heartbeat has come; a counter that does not advance is no sign of life."""
+        before = self._beats.get(peer)
+        if before is None or is_newer(counter, before.value):
+            self._beats[peer] = Observation(counter, self.clock.monotonic_s())
+            if self.couch is not None and self._owner in {None, peer}:
+                self.couch.forward_client(counter)
+
+    def client_gone(self, peer: int) -> None:
+        """A client has closed its connection or died."""
+        self._beats.pop(peer, None)
+        if self._owner == peer and self.activity is Activity.MOTION:
+            self.interrupt("client-heartbeat", "the commanding program is gone", StopReason.CLIENT_GONE)
+        self.evaluate()
+
+    def evaluate(self) -> None:
+        """Look at the chain and act on what has tripped."""
+        now_s = self.clock.monotonic_s()
+        self._learn_limits()
+        if not self._rest and self.activity is Activity.IDLE:
+            self._take_rest()
+        self.evaluation = self.monitor.evaluate(self.inputs(), now_s)
+        if self.evaluation.tripped:
+            self._react(self.evaluation)
+        self.changed.fire()
+
+    def _react(self, verdict: Evaluation) -> None:
+        if verdict.reaction in {Reaction.SS1, Reaction.STO}:
+            if self.couch is not None and (self.activity is Activity.MOTION or not self.is_at_rest()):
+                self.couch.stop(StopReason.INTERLOCK)
+            if self.activity is Activity.EXPOSURE:
+                for imager in self.imagers.values():
+                    imager.abort()
+        self.plan_epoch += 1
+        for finding in verdict.tripped:
+            _log.warning("interlock.latched", rule=finding.rule_id, text=finding.text, activity=self.activity.value)
+
+    def _tick(self) -> None:
+        self._ticking = asyncio.get_running_loop().call_later(self.config.tick_s, self._tick)
+        self.evaluate()
+
+    def _on_couch_reading(self) -> None:
+        self.evaluate()
+
+    def _on_pendant_state(self, state: PendantState) -> None:
+        if self.couch is not None:
+            self.couch.forward_enable(state)
+        self.evaluate()
+
+    def _take_rest(self) -> None:
+        reading = None if self.couch is None else self.couch.reading
+        position = None if reading is None or not self.is_at_rest() else reading.value.position
+        self._rest = () if position is None else position.values
+
+    def _learn_limits(self) -> None:
+        """Once per session with the couch: its travel, narrowed by the room's, and the lag of its second channel."""
+        couch = self.couch
+        if couch is None or couch.link.generation == self._described_generation or not couch.travel:
+            return
+        self._described_generation = couch.link.generation
+        limits = couch.travel
+        for axis, (least, greatest) in self.config.limits.items():
+            limits[axis] = (max(least, limits[axis][0]), min(greatest, limits[axis][1]))
+        inside = soft_limits_inside(
+            limits, margin_mm=self.config.soft_limit_margin_mm, margin_deg=self.config.soft_limit_margin_deg
+        )
+        lags = couch.secondary_lag_s | self.config.secondary_lag_s
+        self.monitor.settings = replace(self.monitor.settings, soft_limits=inside, secondary_lag_s=lags)
+        self._rest = ()
+
+    async def _open_couch(self) -> Transport:
+        assert self.config.couch is not None
+        return await SerialTransport.open(self.config.couch.serial, self.config.couch.baud, name="couch")
+
+    async def _open_pendant(self) -> Transport:
+        assert self.config.pendant is not None
+        return await TcpTransport.open(self.config.pendant.host, self.config.pendant.port, name="pendant")
+
+
+def _shown(finding: Finding) -> OpenInterlock:
+    return OpenInterlock(finding.rule_id, finding.text, finding.latched, finding.reaction.name)

@@ -1,0 +1,298 @@
+"""The couch as the daemon sees it: read-back in engineering units, and the few commands it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from isoalign.clock import Clock
+from isoalign.devices.errors import CouchFault, LinkLost, StaleState
+from isoalign.devices.link import DeviceLink, LinkState, SessionLoss
+from isoalign.devices.transport import Transport
+from isoalign.geometry import AXES, Representation, TableTopPosition
+from isoalign.geometry.motion_profile import MotionLimits
+from isoalign.interlocks import Brake, CouchReport, Observation
+from isoalign.protocol.layout import Message
+from isoalign.protocol.messages import (
+    Clear,
+    CommandStatus,
+    CouchMode,
+    CouchState,
+    CouchStatus,
+    DeviceKind,
+    EnableToken,
+    Latch,
+    Move,
+    PendantState,
+    SpeedClass,
+    StopReason,
+    TimeReply,
+    TimeRequest,
+)
+from isoalign.protocol.units import MICRO_PER_UNIT, axes_from_micro, micro_from_axes, us_from_s
+from isoalign.records import AxisState
+
+_log = structlog.get_logger("isoalign.devices.couch")
+
+MICRO_PER_S = 1e6
+UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
+
+
+@dataclass(frozen=True, slots=True)
+class CouchReading:
+    """One state frame in engineering units.
+
+    Attributes
+    ----------
+    axes : tuple of AxisState
+        IEC 61217; values that the couch cannot give are NaN.
+    position : TableTopPosition or None
+        By the primary channel; None when an encoder gives no value.
+    ready : bool
+        Whether the drives are enabled, at rest, and take a MOVE.
+    """
+
+    axes: tuple[AxisState, ...]
+    position: TableTopPosition | None
+    mode: CouchMode
+    latch: Latch
+    status: CouchStatus
+    ready: bool
+
+    @property
+    def standstill(self) -> bool:
+        """Whether no axis moves."""
+        return CouchStatus.STANDSTILL in self.status
+
+    def as_report(self) -> CouchReport:
+        """What the interlock chain looks at."""
+        return CouchReport(
+            axes=self.axes,
+            referenced=CouchStatus.REFERENCED in self.status,
+            brake=Brake.ENGAGED if CouchStatus.BRAKES_ENGAGED in self.status else Brake.RELEASED,
+            standstill=self.standstill,
+            faults=() if self.latch is Latch.NONE else (self.latch.name,),
+        )
+
+
+def reading_from_state(state: CouchState) -> CouchReading:
+    """A state frame in engineering units."""
+
+    def numbers(micro: tuple[int | None, ...]) -> list[float]:
+        return [math.nan if value is None else value for value in axes_from_micro(micro)]
+
+    primary, secondary = numbers(state.primary_micro), numbers(state.secondary_micro)
+    velocity = numbers(state.velocity_micro_per_s)
+    axes = tuple(map(AxisState, AXES, primary, secondary, velocity, UNITS))
+    known = all(math.isfinite(value) for value in primary)
+    ready = (
+        state.mode is CouchMode.SWITCHED_ON and state.latch is Latch.NONE and CouchStatus.CLIENT_FRESH in state.status
+    )
+    return CouchReading(
+        axes=axes,
+        position=TableTopPosition.from_values(Representation.IEC_61217, primary) if known else None,
+        mode=state.mode,
+        latch=state.latch,
+        status=state.status,
+        ready=ready,
+    )
+
+
+class Couch:
+    """Driver of the couch.
+
+    Parameters
+    ----------
+    open_line : callable
+        Opens its serial line.
+    clock : Clock
+    on_reading : callable
+        Called at once with every reading, before anything else happens.
+    on_change : callable
+        Called when the link's state has changed.
+    """
+
+    def __init__(
+        self,
+        open_line: Callable[[], Awaitable[Transport]],
+        clock: Clock,
+        *,
+        on_reading: Callable[[], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.link = DeviceLink(
+            "couch",
+            DeviceKind.COUCH,
+            open_line,
+            clock,
+            silence_limit_s=0.5,
+            on_message=self._on_message,
+            on_change=self._on_link_change,
+        )
+        self.reading: Observation[CouchReading] | None = None
+        self.session_lost: SessionLoss | None = None
+        self._clock = clock
+        self._on_reading = on_reading
+        self._on_change = on_change
+        self._was_heard = False
+        self._answered_us = 0
+        self._reading_after_answer = False
+
+    @property
+    def session_ok(self) -> bool | None:
+        """Input of the chain: True while up; False when lost or read only; None when there was none, or only a stall.
+
+        A stall is a pause of this computer that the couch noticed while at rest: the session comes back by itself,
+        nothing has moved, and the enable bar must be pressed anew anyway. In motion the couch latches it.
+        """
+        if self.session_lost is SessionLoss.BROKEN or self.link.state is LinkState.READ_ONLY:
+            return False
+        return True if self.link.is_up else None
+
+    def acknowledge_loss(self) -> None:
+        """A named user has taken note that the session was lost."""
+        self.session_lost = None
+
+    @property
+    def travel(self) -> dict[str, tuple[float, float]]:
+        """Travel of each axis as the couch reports it; empty until it has told all six."""
+        known = self.link.session.axes
+        if len(known) < len(AXES):
+            return {}
+        return {
+            axis: (known[i].travel_min_micro / MICRO_PER_UNIT[i], known[i].travel_max_micro / MICRO_PER_UNIT[i])
+            for i, axis in enumerate(AXES)
+        }
+
+    @property
+    def motion_limits(self) -> tuple[MotionLimits, ...]:
+        """Limits of the normal speed class, per axis; raises StaleState until the couch has told them."""
+        known = self.link.session.axes
+        if len(known) < len(AXES):
+            raise StaleState("the couch has not described its axes yet")
+        return tuple(
+            MotionLimits(
+                known[i].speed_max_micro_per_s / MICRO_PER_UNIT[i],
+                known[i].acceleration_max_micro_per_s2 / MICRO_PER_UNIT[i],
+                known[i].jerk_max_micro_per_s3 / MICRO_PER_UNIT[i],
+            )
+            for i in range(len(AXES))
+        )
+
+    @property
+    def servo_lag_s(self) -> float:
+        """The longest delay with which an axis follows its set point."""
+        return max((axis.servo_lag_us for axis in self.link.session.axes.values()), default=0) / MICRO_PER_S
+
+    @property
+    def secondary_lag_s(self) -> dict[str, float]:
+        """Delay of the second channel behind the first, per axis."""
+        return {AXES[i]: axis.secondary_lag_us / MICRO_PER_S for i, axis in self.link.session.axes.items()}
+
+    def fresh_reading(self, limit_s: float) -> CouchReading:
+        """The latest reading.
+
+        Raises
+        ------
+        StaleState
+            When it is older than ``limit_s``, or there is none, or an encoder gives no value.
+        """
+        if self.reading is None:
+            raise StaleState("the couch has not reported its position")
+        age_s = self.reading.age_s(self._clock.monotonic_s())
+        if age_s > limit_s:
+            raise StaleState(f"the position of the couch is {age_s * 1000:.0f} ms old")
+        if self.reading.value.position is None:
+            raise StaleState("an encoder of the couch gives no valid value", hint="Have the encoder checked.")
+        return self.reading.value
+
+    def begin_move(self, target: TableTopPosition, expected_start: TableTopPosition) -> int:
+        """Send MOVE; returns the command id for ``link.progress``. Raises LinkLost.
+
+        Both positions are IEC 61217. The couch refuses when it is not where ``expected_start`` says.
+        """
+        move = Move(
+            command_id=1,
+            valid_until_us=0,
+            speed_class=SpeedClass.NORMAL,
+            speed_permille=1000,
+            target_micro=micro_from_axes(target.values),
+            expected_start_micro=micro_from_axes(expected_start.values),
+        )
+        return self.link.issue(move, valid_for_s=0.3)
+
+    def stop(self, reason: StopReason) -> None:
+        """Send STOP three times, now; always legal and never an error."""
+        self.link.stop(reason)
+
+    async def clear_latch(self, timeout_s: float = 1.0) -> None:
+        """Clear what stopped the couch, if anything did.
+
+        Raises
+        ------
+        CouchFault
+            When the couch does not come back to a cleared state.
+        StaleState, LinkLost, DeviceRefused
+        """
+        try:
+            await self.round_trip(timeout_s)
+            latch = self.fresh_reading(timeout_s).latch
+            if latch is Latch.NONE:
+                return
+            clear = Clear(command_id=1, valid_until_us=0, latch=latch)
+            await self.link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
+            if not await self.link.changed.until(self._is_unlatched, timeout_s):
+                raise CouchFault(f"the couch took the clearing of {latch.name} but still reports it")
+        except TimeoutError as error:
+            raise LinkLost("the couch did not carry out CLEAR in time", device="couch") from error
+
+    async def round_trip(self, timeout_s: float = 1.0) -> None:
+        """Wait for a reading that was made after the couch had taken everything sent so far, a STOP for example.
+
+        Raises
+        ------
+        LinkLost, StaleState
+        """
+        if not self.link.is_up:
+            raise StaleState(f"the couch is not connected ({self.link.state.value})")
+        sent_us = us_from_s(self._clock.monotonic_s())
+        self.link.send(TimeRequest(host_send_us=sent_us))
+        self._answered_us, self._reading_after_answer = 0, False
+        if not await self.link.changed.until(
+            lambda: self._answered_us >= sent_us and self._reading_after_answer, timeout_s
+        ):
+            raise LinkLost("the couch did not answer in time", device="couch")
+
+    def forward_enable(self, state: PendantState) -> None:
+        """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
+        if self.link.is_heard:
+            self.link.send(EnableToken(bar=state.bar, press_count=state.press_count, token_counter=state.token_counter))
+
+    def forward_client(self, counter: int | None) -> None:
+        """Hand the client's counter on, unchanged, with the next link heartbeat."""
+        self.link.session.client_counter = counter
+
+    def _is_unlatched(self) -> bool:
+        return self.reading is not None and self.reading.value.latch is Latch.NONE
+
+    def _on_message(self, message: Message, now_s: float) -> None:
+        if isinstance(message, CouchState):
+            self.reading = Observation(reading_from_state(message), now_s)
+            self._reading_after_answer = self._answered_us > 0
+            self._on_reading()
+        elif isinstance(message, TimeReply):
+            self._answered_us = message.host_send_us
+            self._reading_after_answer = False
+
+    def _on_link_change(self) -> None:
+        heard = self.link.is_heard
+        if self._was_heard and not heard:
+            loss = self.link.last_loss or SessionLoss.BROKEN
+            if self.session_lost is not SessionLoss.BROKEN:
+                self.session_lost = loss
+            _log.warning("couch.session-lost", loss=loss.value)
+        self._was_heard = heard
+        self._on_change()

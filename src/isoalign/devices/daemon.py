@@ -1,0 +1,222 @@
+"""The device daemon: a process of its own that owns every device of the room and evaluates the interlocks.
+
+``python -m isoalign.devices.daemon --config daemon.json`` prints one JSON line when it serves its socket and ends on
+SIGTERM, or when its standard input ends, so that it never outlives the program that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from isoalign.clock import Clock, SystemClock
+from isoalign.devices.config import DaemonConfig, load_daemon_config
+from isoalign.devices.controller import DeviceController
+from isoalign.devices.errors import BadParameters
+from isoalign.devices.exposure import ExposureRunner
+from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
+from isoalign.devices.log import configure_logging
+from isoalign.devices.motion import MotionRunner
+from isoalign.devices.status import position_from_wire
+from isoalign.errors import IsoalignError, exit_code_of
+from isoalign.protocol.messages import StopReason
+from isoalign.records import Technique
+
+_log = structlog.get_logger("isoalign.devices.daemon")
+
+STATUS_PERIOD_S = 0.05
+CONNECT_WAIT_S = 5.0
+REALTIME_PRIORITY = 10
+
+
+class DeviceDaemon:
+    """Serves the devices of one room on a Unix socket.
+
+    Parameters
+    ----------
+    config : DaemonConfig
+    clock : Clock
+    """
+
+    def __init__(self, config: DaemonConfig, clock: Clock) -> None:
+        self.controller = DeviceController(config, clock)
+        self._motion = MotionRunner(self.controller)
+        self._exposure = ExposureRunner(self.controller)
+        self.server = IpcServer(
+            config.socket,
+            {
+                "hello": self._hello,
+                "heartbeat": self._heartbeat,
+                "status": self._status,
+                "statuses": self._statuses,
+                "prepare": self._prepare,
+                "execute": self._execute,
+                "hold": self._hold,
+                "clear": self._clear,
+                "expose": self._expose,
+            },
+            on_disconnect=self._gone,
+        )
+
+    async def start(self) -> None:
+        """Connect to the devices and serve; returns when clients can connect.
+
+        A device that does not answer within 5 s is reported by the interlocks; it does not keep the daemon from
+        starting.
+        """
+        self.controller.start()
+        links = self.controller.links()
+        await self.controller.changed.until(lambda: all(link.is_heard for link in links), CONNECT_WAIT_S)
+        await self.server.start()
+
+    async def close(self) -> None:
+        """Stop what moves, close everything."""
+        await self._motion.close()
+        await self.server.stop()
+        await self.controller.close()
+
+    def emergency(self) -> None:
+        """Something unforeseen has happened in this process: stop the couch before anything else."""
+        with contextlib.suppress(Exception):
+            if self.controller.couch is not None:
+                self.controller.couch.stop(StopReason.SHUTDOWN)
+            for imager in self.controller.imagers.values():
+                imager.abort()
+
+    # handlers
+
+    def _hello(self, call: IpcCall) -> None:
+        _log.info("client.connected", client=call.require("client", str), peer=call.peer.number)
+
+    def _gone(self, peer: Peer) -> None:
+        _log.info("client.gone", peer=peer.number)
+        self.controller.client_gone(peer.number)
+
+    def _heartbeat(self, call: IpcCall) -> None:
+        self.controller.heartbeat(call.peer.number, call.require("counter", int))
+
+    def _status(self, _call: IpcCall) -> JsonObject:
+        return self.controller.status().to_wire()
+
+    async def _statuses(self, _call: IpcCall) -> AsyncGenerator[JsonObject, None]:
+        while True:
+            yield self.controller.status().to_wire()
+            await asyncio.sleep(STATUS_PERIOD_S)
+            await self.controller.changed.wait()
+
+    def _prepare(self, call: IpcCall) -> JsonObject:
+        return self._motion.prepare(position_from_wire(call.params.get("target"))).to_wire()
+
+    async def _execute(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
+        steps = self._motion.execute(call.require("plan_id", str), call.peer.number)
+        async with contextlib.aclosing(steps) as progress:
+            async for step in progress:
+                yield step.to_wire()
+
+    def _hold(self, call: IpcCall) -> None:
+        self._motion.hold(call.require("reason", str))
+
+    async def _clear(self, call: IpcCall) -> list[str]:
+        user, reason = call.require("user", str), call.require("reason", str)
+        return list(await self.controller.clear(user=user, reason=reason))
+
+    async def _expose(self, call: IpcCall) -> Reply:
+        names = call.require("imagers", list)
+        technique = _technique(call.require("technique", dict))
+        images = await self._exposure.expose([str(name) for name in names], technique)
+        return Reply([image.to_wire() for image in images], tuple(image.pixel_bytes() for image in images))
+
+
+def _technique(wire: dict[str, Any]) -> Technique:
+    try:
+        values = {key: float(wire[key]) for key in ("tube_voltage_kv", "tube_current_ma", "exposure_time_ms")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadParameters(f"not a technique: {wire!r}") from error
+    if not all(0 < value < 1e6 for value in values.values()):
+        raise BadParameters(f"a technique has positive values, not {values}")
+    return Technique(**values)
+
+
+async def serve(config: DaemonConfig, *, stay: bool) -> int:
+    """Run the daemon until SIGTERM, SIGINT, the end of standard input, or a defect; returns the exit code."""
+    loop = asyncio.get_running_loop()
+    daemon = DeviceDaemon(config, SystemClock())
+    ending = asyncio.Event()
+    failed = False
+
+    def on_defect(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal failed
+        daemon.emergency()
+        failed = True
+        ending.set()
+        _log.critical("daemon.defect", text=context.get("message"), error=repr(context.get("exception")))
+
+    loop.set_exception_handler(on_defect)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    if not stay:
+        _end_with_stdin(loop, ending)
+    try:
+        await daemon.start()
+        links = {link.name: link.state.value for link in daemon.controller.links()}
+        ready = {"ready": True, "kind": "daemon", "socket": str(config.socket), "links": links}
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        gc.collect()
+        gc.freeze()
+        await ending.wait()
+    finally:
+        await daemon.close()
+    return 1 if failed else 0
+
+
+def _end_with_stdin(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    def readable() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            ending.set()
+
+    try:
+        loop.add_reader(0, readable)
+    except (OSError, ValueError):  # a file or /dev/null cannot be waited for: it has ended already
+        ending.set()
+
+
+def _become_realtime() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+    except OSError as error:
+        _log.warning("daemon.not-realtime", error=str(error), hint="Needs CAP_SYS_NICE or an rtprio limit.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The program; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m isoalign.devices.daemon", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="JSON file with addresses, limits and times")
+    parser.add_argument("--stay", action="store_true", help="do not end with standard input")
+    parser.add_argument("--realtime", action="store_true", help="ask the kernel for SCHED_FIFO")
+    options = parser.parse_args(arguments)
+    configure_logging("daemon")
+    try:
+        config = load_daemon_config(options.config)
+        if options.realtime:
+            _become_realtime()
+        return asyncio.run(serve(config, stay=options.stay))
+    except IsoalignError as error:
+        sys.stderr.write(json.dumps({"level": "error", **error.to_dict()}) + "\n")
+        return exit_code_of(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,289 @@
+"""One motion of the couch, from the check of its target to the proof that it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+
+import structlog
+
+from isoalign.devices.controller import DeviceController
+from isoalign.devices.errors import (
+    ChannelDisagreement,
+    ClientLost,
+    CouchFault,
+    DeviceRefused,
+    EnableNotPressed,
+    EnableReleased,
+    HoldRequested,
+    InterlockOpen,
+    LinkLost,
+    MotionTimeout,
+)
+from isoalign.devices.motion_plan import MotionPlanner, PreparedMotion, apart, fraction_done
+from isoalign.devices.pulse import Pulse
+from isoalign.devices.status import ARRIVED, MOVING, SETTLING, WAITING_FOR_ENABLE, MotionPlan, MotionProgress
+from isoalign.errors import DeviceError, IsoalignError
+from isoalign.geometry import TableTopPosition
+from isoalign.interlocks import Activity, Finding
+from isoalign.protocol.messages import CommandStatus, Latch, StopReason
+
+_log = structlog.get_logger("isoalign.devices.motion")
+
+COUCH_READY_S = 1.0
+PROGRESS_PERIOD_S = 0.05
+
+ERRORS: dict[str, type[DeviceError]] = {
+    "hold": HoldRequested,
+    "couch-session": LinkLost,
+    "couch-link": LinkLost,
+    "couch-fault": CouchFault,
+    "client-heartbeat": ClientLost,
+    "enable": EnableReleased,
+    "channels-step": ChannelDisagreement,
+    "channels-moving": ChannelDisagreement,
+    "channels-standing": ChannelDisagreement,
+    "motion-outcome": MotionTimeout,
+}
+LATCH_ERRORS: dict[Latch, type[DeviceError]] = {
+    Latch.ENABLE_LOST: EnableReleased,
+    Latch.CLIENT_LOST: ClientLost,
+    Latch.HOST_LOST: LinkLost,
+}
+
+
+class Motion:
+    """A motion under way. ``progress`` is always the latest; ``error`` says how it ended, once ``is_over``."""
+
+    def __init__(self, prepared: PreparedMotion) -> None:
+        self.prepared = prepared
+        self.changed = Pulse()
+        self.progress = MotionProgress(WAITING_FOR_ENABLE, prepared.plan.start, 0.0, prepared.plan.duration_s, 0.0)
+        self.is_over = False
+        self.error: IsoalignError | None = None
+        self.abandoned = False
+        self.task: asyncio.Task[None] | None = None
+
+    def report(self, progress: MotionProgress) -> None:
+        """Tell where it is."""
+        self.progress = progress
+        self.changed.fire()
+
+    def finish(self, error: IsoalignError | None) -> None:
+        """It is over: arrived (None) or ended by an error."""
+        self.error = error
+        self.is_over = True
+        self.changed.fire()
+
+
+class MotionRunner:
+    """Prepares motions and carries them out, one at a time."""
+
+    def __init__(self, controller: DeviceController) -> None:
+        self._controller = controller
+        self._config = controller.config
+        self._clock = controller.clock
+        self._planner = MotionPlanner(controller)
+        self._current: Motion | None = None
+
+    async def execute(self, plan_id: str, peer: int) -> AsyncGenerator[MotionProgress, None]:
+        """Carry out a plan for a client; ends on arrival. Leaving early stops the couch.
+
+        Raises
+        ------
+        DeviceError
+            The one that fits the way in which the motion ended.
+        """
+        motion = self._begin(plan_id, peer)
+        last: MotionProgress | None = None
+        try:
+            while not motion.is_over:
+                if motion.progress is not last:
+                    last = motion.progress
+                    yield last
+                    await asyncio.sleep(PROGRESS_PERIOD_S if last.phase == MOVING else 0)
+                if motion.progress is last and not motion.is_over:
+                    await motion.changed.wait()
+            if motion.error is not None:
+                raise motion.error
+            if motion.progress is not last:
+                yield motion.progress
+        finally:
+            if not motion.is_over:
+                self._abandon(motion)
+
+    def prepare(self, target: TableTopPosition) -> MotionPlan:
+        """See :meth:`~isoalign.devices.motion_plan.MotionPlanner.prepare`."""
+        return self._planner.prepare(target)
+
+    def hold(self, reason: str) -> None:
+        """Stop everything. Always legal, never refused."""
+        self._controller.interrupt("hold", f"Hold: {reason}", StopReason.HOLD)
+
+    async def close(self) -> None:
+        """End the motion that is under way, if any."""
+        motion = self._current
+        if motion is not None and motion.task is not None:
+            self._abandon(motion)
+            await asyncio.gather(motion.task, return_exceptions=True)
+
+    def _begin(self, plan_id: str, peer: int) -> Motion:
+        controller = self._controller
+        controller.require_idle()
+        prepared = self._planner.take(plan_id)
+        controller.require_permitted(Activity.MOTION)
+        controller.own(peer)
+        motion = Motion(prepared)
+        motion.task = asyncio.get_running_loop().create_task(self._run(motion), name="motion")
+        self._current = motion
+        return motion
+
+    def _abandon(self, motion: Motion) -> None:
+        motion.abandoned = True
+        if self._controller.activity is Activity.MOTION:
+            self._controller.interrupt("client-heartbeat", "the motion was abandoned", StopReason.CLIENT_GONE)
+        self._controller.changed.fire()
+
+    async def _run(self, motion: Motion) -> None:
+        controller = self._controller
+        error: IsoalignError | None = CouchFault("the motion did not end properly", hint="See the daemon's log.")
+        try:
+            await self._wait_for_enable(motion)
+            await self._move(motion)
+            error = None
+        except IsoalignError as ended:
+            error = ended
+            _log.warning("motion.ended", code=ended.code, text=ended.message)
+        except Exception:  # noqa: BLE001 - a defect ends the motion like a fault, and never as an arrival
+            _log.exception("motion.failed")
+        finally:
+            if controller.activity is Activity.MOTION:
+                if error is not None and not isinstance(error, DeviceRefused):
+                    controller.require_couch().stop(StopReason.INTERLOCK)
+                await controller.come_to_rest()
+                controller.end()
+            controller.own(None)
+            motion.finish(error)
+
+    async def _wait_for_enable(self, motion: Motion) -> None:
+        """Until the bar is held by a press that no motion has used, and the couch agrees that it may move."""
+        controller, config = self._controller, self._config
+        couch, pendant = controller.require_couch(), controller.require_pendant()
+        limit_s = controller.monitor.settings.enable_limit_s
+
+        def pressed() -> bool:
+            return pendant.has_unused_press(limit_s=limit_s, press_age_s=config.enable_press_age_s)
+
+        def ready() -> bool:
+            return (
+                pressed() and couch.reading is not None and couch.reading.value.ready and controller.is_client_alive()
+            )
+
+        def settled(condition: Callable[[], bool]) -> Callable[[], bool]:
+            return lambda: condition() or motion.abandoned or not controller.evaluation.motion_permitted
+
+        if not await controller.changed.until(settled(pressed), config.enable_wait_s):
+            raise EnableNotPressed(f"the enable bar was not pressed anew within {config.enable_wait_s:g} s")
+        self._require_undisturbed(motion)
+        if not await controller.changed.until(settled(ready), COUCH_READY_S):
+            self._require_undisturbed(motion)
+            mode = "unknown" if couch.reading is None else couch.reading.value.mode.name
+            raise EnableNotPressed(f"the couch does not accept the press of the enable bar (its mode is {mode})")
+        self._require_undisturbed(motion)
+
+    def _require_undisturbed(self, motion: Motion) -> None:
+        if motion.abandoned:
+            raise ClientLost("the motion was abandoned before it began")
+        fault = self._controller.evaluation.first_fault
+        if fault is not None:
+            raise self._error_of(fault)
+        self._controller.require_permitted(Activity.MOTION)
+
+    async def _move(self, motion: Motion) -> None:
+        controller, couch = self._controller, self._controller.require_couch()
+        plan = motion.prepared.plan
+        self._planner.require_valid(motion.prepared)
+        start = couch.fresh_reading(controller.monitor.settings.state_limit_s).position
+        assert start is not None
+        controller.require_pendant().use_press()
+        controller.begin(Activity.MOTION)
+        self._require_no_fault()
+        generation = couch.link.generation
+        command_id = couch.begin_move(plan.target, start)
+        begun_s = self._clock.monotonic_s()
+        limit_s = 1.1 * plan.duration_s + self._config.settling_s
+        phase = MOVING
+        while True:
+            self._require_no_fault()
+            elapsed_s = self._clock.monotonic_s() - begun_s
+            self._report(motion, phase, elapsed_s)
+            if couch.link.generation != generation:
+                raise LinkLost("the couch began a new session during the motion", device="couch")
+            status = couch.link.progress(command_id).status
+            if status is CommandStatus.DONE:
+                phase = SETTLING
+                if self._has_arrived(plan.target):
+                    self._report(motion, ARRIVED, elapsed_s)
+                    return
+            elif status in {CommandStatus.REJECTED, CommandStatus.ABORTED}:
+                raise self._refusal(command_id)
+            if elapsed_s > limit_s:
+                raise self._not_arrived(plan.target, elapsed_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.tick_s * 5):
+                    await controller.changed.wait()
+
+    def _require_no_fault(self) -> None:
+        fault = self._controller.evaluation.first_fault
+        if fault is not None:
+            raise self._error_of(fault)
+
+    def _has_arrived(self, target: TableTopPosition) -> bool:
+        """By read-back, at standstill, after the command was done; never by the command alone."""
+        controller = self._controller
+        reading = controller.require_couch().reading
+        if reading is None or not controller.is_at_rest():
+            return False
+        config = self._config
+        return not apart(reading.value, target, config.arrival_tolerance_mm, config.arrival_tolerance_deg)
+
+    def _not_arrived(self, target: TableTopPosition, elapsed_s: float) -> DeviceError:
+        reading = self._controller.require_couch().reading
+        config = self._config
+        missed = "" if reading is None else apart(
+            reading.value, target, config.arrival_tolerance_mm, config.arrival_tolerance_deg
+        )  # fmt: skip
+        text = f"the couch has not arrived after {elapsed_s:.1f} s: {missed or 'it does not stand still'}"
+        self._controller.interrupt("motion-outcome", text, StopReason.INTERLOCK)
+        return MotionTimeout(text)
+
+    def _refusal(self, command_id: int) -> DeviceError:
+        progress = self._controller.require_couch().link.progress(command_id)
+        text = f"{progress.name} was {progress.status.name.lower()} by the couch: {progress.reason.name}"
+        if progress.status is CommandStatus.REJECTED:
+            return DeviceRefused(text, device="couch", reason=progress.reason.name, detail=progress.detail)
+        with contextlib.suppress(ValueError):
+            latch = Latch(progress.detail)
+            error = LATCH_ERRORS.get(latch, CouchFault)
+            self._controller.interrupt(
+                "motion-outcome", f"the couch stopped by itself: {latch.name}", StopReason.INTERLOCK
+            )
+            return error(f"the couch stopped by itself: {latch.name}", latch=latch.name)
+        return CouchFault(text, device="couch")
+
+    def _report(self, motion: Motion, phase: str, elapsed_s: float) -> None:
+        reading = self._controller.require_couch().reading
+        position = None if reading is None else reading.value.position
+        if position is None:
+            return
+        plan = motion.prepared.plan
+        fraction = 1.0 if phase == ARRIVED else fraction_done(plan, position)
+        motion.report(MotionProgress(phase, position, elapsed_s, plan.duration_s, fraction))
+
+    def _error_of(self, finding: Finding) -> DeviceError:
+        kind = ERRORS.get(finding.rule_id, InterlockOpen)
+        reading = self._controller.require_couch().reading
+        if kind is CouchFault and reading is not None:
+            kind = LATCH_ERRORS.get(reading.value.latch, CouchFault)
+        return kind(f"the motion was ended: {finding.text}", rule=finding.rule_id)

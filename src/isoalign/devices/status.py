@@ -1,0 +1,244 @@
+"""What the daemon tells its clients: status, motion plans, progress and raw images, and their form on the wire."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isoalign.devices.errors import IpcProtocolError
+from isoalign.devices.ipc import JsonObject
+from isoalign.geometry import Representation, TableTopPosition
+from isoalign.records import AxisState, Technique, frozen_array
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterlock:
+    """One interlock that is not OK. ``latched``: stays until a named user clears it."""
+
+    rule_id: str
+    text: str
+    latched: bool
+    reaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomDeviceStatus:
+    """Everything about the devices at one instant.
+
+    Attributes
+    ----------
+    couch_position : TableTopPosition or None
+        Read-back, IEC 61217; None before the first report. Trust it only while ``couch_age_s`` is small.
+    axes : tuple of AxisState
+        Both channels and the velocity of each axis; empty before the first report.
+    mode : str
+        State of the drives in the names of CiA 402; "ABSENT" without a couch, "UNKNOWN" before the first report.
+    activity : str
+        "idle", "motion" or "exposure".
+    interlocks : tuple of OpenInterlock
+        In the order of the chain; empty when all is well.
+    first_fault : OpenInterlock or None
+        What latched first since the last clear.
+    enable_active : bool
+        Whether the enable bar is held in its middle position now.
+    couch_age_s, pendant_age_s : float or None
+        Since the last report; None before the first.
+    imagers : tuple of str
+        Names of the imagers.
+    """
+
+    couch_position: TableTopPosition | None
+    axes: tuple[AxisState, ...]
+    mode: str
+    activity: str
+    moving: bool
+    interlocks: tuple[OpenInterlock, ...]
+    first_fault: OpenInterlock | None
+    enable_active: bool
+    motion_permitted: bool
+    exposure_permitted: bool
+    couch_age_s: float | None
+    pendant_age_s: float | None
+    imagers: tuple[str, ...]
+    links: dict[str, str] = field(default_factory=dict)
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types."""
+        wire = {f.name: getattr(self, f.name) for f in fields(self)}
+        return wire | {
+            "couch_position": None if self.couch_position is None else position_to_wire(self.couch_position),
+            "axes": [_axis_to_wire(axis) for axis in self.axes],
+            "interlocks": [asdict(interlock) for interlock in self.interlocks],
+            "first_fault": None if self.first_fault is None else asdict(self.first_fault),
+            "imagers": list(self.imagers),
+        }
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject) -> RoomDeviceStatus:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            position = wire["couch_position"]
+            first = wire["first_fault"]
+            changed = {
+                "couch_position": None if position is None else position_from_wire(position),
+                "axes": tuple(_axis_from_wire(axis) for axis in wire["axes"]),
+                "interlocks": tuple(OpenInterlock(**interlock) for interlock in wire["interlocks"]),
+                "first_fault": None if first is None else OpenInterlock(**first),
+                "imagers": tuple(wire["imagers"]),
+            }
+            return cls(**(wire | changed))
+        except (KeyError, TypeError) as error:
+            raise IpcProtocolError(f"not a device status: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class MotionPlan:
+    """A motion that the daemon has checked and is ready to begin, once, from where the couch is now.
+
+    Attributes
+    ----------
+    duration_s : float
+        Of the profile, without settling.
+    stop_distance_mm, stop_distance_deg : float
+        How far the couch goes on, at most, after a stop at the highest speed: largest linear and angular axis.
+    expires_in_s : float
+        Counted from the moment it was prepared.
+    """
+
+    plan_id: str
+    start: TableTopPosition
+    target: TableTopPosition
+    duration_s: float
+    stop_distance_mm: float
+    stop_distance_deg: float
+    expires_in_s: float
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types."""
+        wire = {f.name: getattr(self, f.name) for f in fields(self)}
+        return wire | {"start": position_to_wire(self.start), "target": position_to_wire(self.target)}
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject) -> MotionPlan:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            changed = {"start": position_from_wire(wire["start"]), "target": position_from_wire(wire["target"])}
+            return cls(**(wire | changed))
+        except (KeyError, TypeError) as error:
+            raise IpcProtocolError(f"not a motion plan: {error!r}") from error
+
+
+WAITING_FOR_ENABLE = "waiting for enable"
+MOVING = "moving"
+SETTLING = "settling"
+ARRIVED = "arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class MotionProgress:
+    """Where a motion has come to. ``phase`` is one of the constants of this module; ``fraction`` is 0 to 1."""
+
+    phase: str
+    position: TableTopPosition
+    elapsed_s: float
+    expected_s: float
+    fraction: float
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types."""
+        wire = {f.name: getattr(self, f.name) for f in fields(self)}
+        return wire | {"position": position_to_wire(self.position)}
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject) -> MotionProgress:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            return cls(**(wire | {"position": position_from_wire(wire["position"])}))
+        except (KeyError, TypeError) as error:
+            raise IpcProtocolError(f"not motion progress: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class RawImage:
+    """One image as its panel sent it, with what is known about its exposure.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (rows, columns), uint16
+        Whole and checked; a torn frame never gets here.
+    technique : Technique
+        As the generator measured it.
+    table_top : TableTopPosition or None
+        Read-back of the couch during the exposure, IEC 61217; None in a room without a couch.
+    """
+
+    imager: str
+    exposure_id: int
+    pixels: npt.NDArray[np.uint16] = field(repr=False)
+    technique: Technique
+    table_top: TableTopPosition | None
+    acquired_at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", frozen_array(self.pixels, (None, None), "raw image", np.uint16))
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types, without the pixels; these travel as an attachment, little-endian, row by row."""
+        return {
+            "imager": self.imager,
+            "exposure_id": self.exposure_id,
+            "shape": list(self.pixels.shape),
+            "technique": asdict(self.technique),
+            "table_top": None if self.table_top is None else position_to_wire(self.table_top),
+            "acquired_at": self.acquired_at.isoformat(),
+        }
+
+    def pixel_bytes(self) -> bytes:
+        """The attachment."""
+        return self.pixels.astype("<u2", copy=False).tobytes()
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject, attachment: bytes) -> RawImage:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            rows, columns = wire["shape"]
+            pixels = np.frombuffer(attachment, dtype="<u2").reshape(rows, columns)
+            table_top = wire["table_top"]
+            return cls(
+                imager=wire["imager"],
+                exposure_id=wire["exposure_id"],
+                pixels=pixels,
+                technique=Technique(**wire["technique"]),
+                table_top=None if table_top is None else position_from_wire(table_top),
+                acquired_at=datetime.fromisoformat(wire["acquired_at"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise IpcProtocolError(f"not an image: {error!r}") from error
+
+
+def position_to_wire(position: TableTopPosition) -> JsonObject:
+    """A table-top position as JSON types, with its representation."""
+    return {"representation": position.representation.name, "values": list(position.values)}
+
+
+def position_from_wire(wire: Any) -> TableTopPosition:
+    """The inverse of :func:`position_to_wire`; raises IpcProtocolError."""
+    try:
+        return TableTopPosition.from_values(Representation[wire["representation"]], wire["values"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IpcProtocolError(f"not a table-top position: {wire!r}") from error
+
+
+def _axis_to_wire(axis: AxisState) -> JsonObject:
+    wire: JsonObject = {f.name: getattr(axis, f.name) for f in fields(axis)}
+    return {key: None if value != value else value for key, value in wire.items()}  # noqa: PLR0124 - NaN is not JSON
+
+
+def _axis_from_wire(wire: JsonObject) -> AxisState:
+    numbers = {key: math.nan if wire[key] is None else float(wire[key]) for key in ("primary", "secondary", "velocity")}
+    return AxisState(axis=wire["axis"], unit=wire["unit"], **numbers)

@@ -1,0 +1,27 @@
+"""The DICOM node: storage provider, C-ECHO, C-MOVE and C-STORE user, and loading a patient with all of them."""
+
+from isoalign.dicom.node.associations import echo
+from isoalign.dicom.node.load import LoadedCase, LoadProgress, load_patient
+from isoalign.dicom.node.outbox import RetryPolicy, drain_outbox
+from isoalign.dicom.node.receiver import StorageReceiver
+from isoalign.dicom.node.retrieve import RetrieveReport, retrieve
+from isoalign.dicom.node.send import StoreResult, require_stored, send
+from isoalign.dicom.node.settings import NodeSettings, Peer, ReceiverSettings
+
+__all__ = [
+    "LoadProgress",
+    "LoadedCase",
+    "NodeSettings",
+    "Peer",
+    "ReceiverSettings",
+    "RetrieveReport",
+    "RetryPolicy",
+    "StorageReceiver",
+    "StoreResult",
+    "drain_outbox",
+    "echo",
+    "load_patient",
+    "require_stored",
+    "retrieve",
+    "send",
+]

@@ -1,0 +1,140 @@
+"""Loading a patient over DICOM: echo, plan, structure set, CT slices, with the preconditions checked on the way.
+
+Source: sections 2.2.3.2 and 2.2.4.1 of the conformance statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from isoalign.dicom.errors import (
+    MoveDestinationUnknown,
+    MoveFailed,
+    RetrieveIncomplete,
+    SeveralFramesOfReference,
+    StructureSetUnresolved,
+    WrongPatient,
+)
+from isoalign.dicom.node.associations import echo
+from isoalign.dicom.node.receiver import StorageReceiver
+from isoalign.dicom.node.retrieve import retrieve
+from isoalign.dicom.node.settings import NodeSettings, Peer
+from isoalign.dicom.objects.ct import read_volume
+from isoalign.dicom.objects.plan import read_plan
+from isoalign.dicom.objects.structure_set import read_structure_set
+from isoalign.dicom.resolution import require_one_frame
+from isoalign.records import Patient, Plan, StructureSet, Volume
+
+LoadProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCase:
+    """What a positioning session needs of a patient."""
+
+    plan: Plan
+    structure_set: StructureSet
+    volume: Volume
+    warnings: tuple[str, ...] = ()
+
+
+def load_patient(
+    peer: Peer,
+    plan_uid: str,
+    receiver: StorageReceiver,
+    settings: NodeSettings,
+    *,
+    structure_set_uid: str | None = None,
+    progress: LoadProgress | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> LoadedCase:
+    """Retrieve and check plan, structure set and CT.
+
+    Parameters
+    ----------
+    peer : Peer
+        The archive; it must know ``settings.ae_title`` as a move destination that leads to ``receiver``.
+    structure_set_uid : str, optional
+        Used instead of the plan's reference, when the user named one.
+    progress : callable, optional
+        ``progress(done, total, what)``; may be called from another thread.
+
+    Raises
+    ------
+    StructureSetUnresolved
+        When the plan's reference leads nowhere and no structure set was named.
+    WrongPatient, MissingSlices, SeveralFramesOfReference, MixedSeries, NotAxial, GappyCt, PlanWithoutIsocentre and
+    other InputDataError; any DicomNetworkError
+    """
+
+    def report(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: None if progress is None else progress(done, total, what)
+
+    echo(peer, settings)
+    report("echo")(1, 1)
+    retrieve(peer, [plan_uid], receiver, settings, progress=report("plan"), cancelled=cancelled)
+    plan = read_plan(receiver.store.read(plan_uid))
+    chosen_uid = structure_set_uid or plan.structure_set_uid
+    _retrieve_structure_set(peer, plan, chosen_uid, receiver, settings, structure_set_uid is not None, report)
+    read = read_structure_set(receiver.store.read(chosen_uid))
+    structure_set = read.structure_set
+    _require_same_patient(plan.patient, structure_set.patient, "structure set", chosen_uid)
+    require_one_frame(plan, structure_set)
+    slices = structure_set.ct.sop_instance_uids
+    retrieve(
+        peer,
+        slices,
+        receiver,
+        settings,
+        study_instance_uid=structure_set.ct.study_instance_uid,
+        series_instance_uid=structure_set.ct.series_instance_uid,
+        progress=report("CT slices"),
+        cancelled=cancelled,
+    )
+    datasets = [receiver.store.read(uid) for uid in dict.fromkeys(slices)]
+    for dataset in datasets:
+        patient = Patient(str(dataset.get("PatientID", "")).strip())
+        _require_same_patient(plan.patient, patient, "CT slice", str(dataset.SOPInstanceUID))
+    volume = read_volume(datasets, expected_uids=slices)
+    _require_frame_of(structure_set, volume)
+    return LoadedCase(plan, structure_set, volume, read.warnings)
+
+
+def _retrieve_structure_set(
+    peer: Peer,
+    plan: Plan,
+    uid: str,
+    receiver: StorageReceiver,
+    settings: NodeSettings,
+    named: bool,
+    report: Callable[[str], Callable[[int, int], None]],
+) -> None:
+    question = (
+        f"plan {plan.label!r} references the structure set {uid or 'none at all'}, which {peer} does not deliver. "
+        "Which structure set belongs to it?"
+    )
+    if not uid:
+        raise StructureSetUnresolved(question, referenced="")
+    try:
+        retrieve(peer, [uid], receiver, settings, progress=report("structure set"))
+    except (RetrieveIncomplete, MoveFailed) as error:
+        if named or isinstance(error, MoveDestinationUnknown):
+            raise
+        raise StructureSetUnresolved(question, referenced=uid) from error
+
+
+def _require_same_patient(expected: Patient, found: Patient, what: str, uid: str) -> None:
+    if expected.patient_id != found.patient_id:
+        raise WrongPatient(
+            f"the {what} {uid} belongs to another patient than the plan: Patient ID (0010,0020) differs", object=uid
+        )
+
+
+def _require_frame_of(structure_set: StructureSet, volume: Volume) -> None:
+    if volume.frame_of_reference_uid != structure_set.frame_of_reference_uid:
+        raise SeveralFramesOfReference(
+            f"the CT uses the frame of reference {volume.frame_of_reference_uid}, the structure set "
+            f"{structure_set.frame_of_reference_uid}",
+            frames=[volume.frame_of_reference_uid, structure_set.frame_of_reference_uid],
+        )

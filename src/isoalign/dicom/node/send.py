@@ -1,0 +1,151 @@
+"""C-STORE as user: several instances on one association, one result each.
+
+Source: DICOM PS3.4 B.2.3; status handling: tables 7 and 8 of the conformance statement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.presentation import build_context
+
+from isoalign.dicom import identity
+from isoalign.dicom.errors import RetrieveCancelled, StoreFailed
+from isoalign.dicom.node.associations import association, no_answer
+from isoalign.dicom.node.settings import NodeSettings, Peer
+
+WARNINGS = {
+    0xB000: "coercion of data elements",
+    0xB006: "elements discarded",
+    0xB007: "data set does not match SOP class",
+}
+NOT_ACCEPTED = 0x0122
+"""Used as status when the peer accepts no presentation context for the instance (SOP class not supported)."""
+PROPOSED_CLASSES = (
+    identity.SPATIAL_REGISTRATION,
+    identity.RT_STRUCTURE_SET,
+    identity.RT_IMAGE,
+    identity.CT_IMAGE,
+    identity.RT_ION_PLAN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What the peer answered for one instance."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    status: int
+    comment: str = ""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the peer has it (success or warning)."""
+        return self.status == 0x0000 or self.status in WARNINGS
+
+    @property
+    def meaning(self) -> str:
+        """The status in words."""
+        if self.status == 0x0000:
+            return "stored"
+        if self.status in WARNINGS:
+            return f"stored, {WARNINGS[self.status]}"
+        if self.status == NOT_ACCEPTED:
+            return "refused, SOP class or transfer syntax not accepted"
+        if self.status >> 8 == 0xA7:
+            return "refused, out of resources"
+        if self.status >> 8 == 0xA9:
+            return "failed, data set does not match SOP class"
+        return "failed"
+
+
+def send(
+    peer: Peer,
+    datasets: Iterable[Dataset],
+    settings: NodeSettings | None = None,
+    *,
+    calling_ae_title: str | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    on_result: Callable[[StoreResult], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[StoreResult, ...]:
+    """Send instances over one association, in order; the datasets are taken one by one.
+
+    Parameters
+    ----------
+    calling_ae_title : str, optional
+        Instead of the one in ``settings``.
+    on_progress : callable, optional
+        Called as ``on_progress(answered)`` after each instance.
+    on_result : callable, optional
+        Called with each result as it comes, so that nothing is lost when the association breaks later.
+
+    Raises
+    ------
+    PeerUnreachable, AssociationRefused
+    AssociationAborted, PeerTimeout
+        In the middle; ``facts["results"]`` then counts the instances that were answered before.
+    """
+    settings = settings or NodeSettings()
+    if calling_ae_title is not None:
+        settings = replace(settings, ae_title=calling_ae_title)
+    contexts = [
+        build_context(sop_class, syntax)
+        for sop_class in PROPOSED_CLASSES
+        for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    ]
+    results: list[StoreResult] = []
+
+    def note(result: StoreResult) -> None:
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+        if on_progress is not None:
+            on_progress(len(results))
+
+    with association(peer, settings, contexts) as established:
+        for dataset in datasets:
+            if cancelled():
+                raise RetrieveCancelled("sending was cancelled")
+            uid, sop_class = str(dataset.SOPInstanceUID), str(dataset.SOPClassUID)
+            started_s = time.monotonic()
+            try:
+                status = established.send_c_store(dataset)
+            except ValueError as error:
+                # no accepted context, or the dataset cannot be encoded
+                note(StoreResult(uid, sop_class, NOT_ACCEPTED, str(error)[:64]))
+                continue
+            except RuntimeError as error:
+                # pynetdicom says so when the association is gone
+                raise no_answer(peer, "C-STORE", settings, 0.0) from error
+            if "Status" not in status:
+                failure = no_answer(peer, "C-STORE", settings, time.monotonic() - started_s)
+                failure.facts["results"] = len(results)
+                raise failure
+            note(StoreResult(uid, sop_class, int(status.Status), str(status.get("ErrorComment", ""))))
+    return tuple(results)
+
+
+def require_stored(results: Sequence[StoreResult], peer: Peer) -> None:
+    """Refuse results in which an instance was not stored.
+
+    Raises
+    ------
+    StoreFailed
+        Names the instances and the peer's words.
+    """
+    failed = [one for one in results if not one.is_stored]
+    if failed:
+        first = failed[0]
+        kind = identity.SHORT_NAMES.get(first.sop_class_uid, first.sop_class_uid)
+        comment = f" ({first.comment})" if first.comment else ""
+        raise StoreFailed(
+            f"{peer} did not store {len(failed)} of {len(results)} instances; first: {kind} {first.sop_instance_uid}, "
+            f"status {first.status:04X}, {first.meaning}{comment}",
+            failed=[{"uid": one.sop_instance_uid, "status": f"{one.status:04X}"} for one in failed],
+        )

@@ -1,0 +1,77 @@
+"""Reading DICOM files, with truncation noticed."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom import config
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+
+from isoalign.dicom.errors import NotDicom, TruncatedFile
+
+# Vendors write over-long and otherwise imperfect values; what matters is checked by the readers of this room.
+config.settings.reading_validation_mode = config.IGNORE
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+MAGIC_OFFSET = 128
+MAGIC = b"DICM"
+
+
+def is_dicom(content: bytes) -> bool:
+    """Whether the first bytes are those of a DICOM Part 10 file."""
+    return content[MAGIC_OFFSET : MAGIC_OFFSET + 4] == MAGIC
+
+
+def read_file(path: Path) -> FileDataset:
+    """The dataset of a DICOM file.
+
+    Raises
+    ------
+    NotDicom, TruncatedFile
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotDicom(f"{path} cannot be read: {error.strerror}", file=str(path)) from error
+    return read_bytes(content, str(path))
+
+
+def read_bytes(content: bytes, name: str) -> FileDataset:
+    """The dataset of a DICOM file's bytes; ``name`` is what messages call it.
+
+    Raises
+    ------
+    NotDicom, TruncatedFile
+    """
+    if not is_dicom(content):
+        raise NotDicom(f"{name} is not a DICOM file (no DICM prefix)", file=name)
+    try:
+        dataset = pydicom.dcmread(BytesIO(content))
+        shortened = _shortened_element(dataset)
+    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+        raise TruncatedFile(f"{name} ends inside its data or is damaged: {error}", file=name) from error
+    if shortened is not None:
+        tag, found, needed = shortened
+        raise TruncatedFile(
+            f"{name} ends early: element {tag} has {found} of {needed} bytes",
+            file=name,
+            found_bytes=found,
+            needed_bytes=needed,
+        )
+    dataset.filename = name
+    return dataset
+
+
+def _shortened_element(dataset: FileDataset) -> tuple[str, int, int] | None:
+    """Tag, found and needed bytes of the first element that is shorter than its length says."""
+    for tag in dataset.keys():  # noqa: SIM118 - iterating a dataset itself would decode every element
+        element: object = dataset.get_item(tag)
+        if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH:
+            found = 0 if element.value is None else len(element.value)
+            if found < element.length:
+                return str(tag).replace(", ", ","), found, element.length
+    return None

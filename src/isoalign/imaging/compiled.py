@@ -1,0 +1,24 @@
+"""The one way in which this package compiles kernels: numba, cached on disk, parallel, without the interpreter lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+kernel_lock = threading.Lock()
+"""Held around parallel kernels: not every threading layer of numba allows two at a time in one process."""
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` on first call, for several cores; the machine code is kept on disk between processes."""
+    return cast("Function", numba.njit(cache=True, parallel=True, nogil=True, fastmath=True)(function))
+
+
+def compiled_inline(function: Function) -> Function:
+    """Compile a small helper that kernels of the same module call."""
+    return cast("Function", numba.njit(cache=True, nogil=True, fastmath=True, inline="always")(function))

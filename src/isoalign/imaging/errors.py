@@ -1,0 +1,19 @@
+"""Errors of the imaging room."""
+
+from __future__ import annotations
+
+from isoalign.errors import InputDataError
+
+
+class EmptyVolume(InputDataError):
+    """A CT volume holds nothing that attenuates X-rays."""
+
+    code = "imaging.empty-volume"
+    default_hint = "Check the rescale slope and intercept of the CT: everything in it is air."
+
+
+class NoSignal(InputDataError):
+    """A radiograph has no pixel above zero."""
+
+    code = "imaging.no-signal"
+    default_hint = "Check that the generator fired and that the panel sent the image of this exposure."

@@ -1,0 +1,236 @@
+"""The nouns of the interlock chain: what is known, how old it is, and what a rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, TypeVar
+
+from isoalign.geometry import AXES
+from isoalign.records import AxisState
+
+T = TypeVar("T")
+
+LINEAR_AXES = frozenset(AXES[:3])
+"""Axes in mm; the others are in degrees."""
+
+
+class Reaction(Enum):
+    """What an open rule demands, from the mildest to the hardest. Stop names: IEC 61800-5-2.
+
+    ``REFUSE``: nothing may start. ``SS1``: controlled stop, then brakes. ``STO``: torque off at once.
+    """
+
+    REFUSE = 0
+    SS1 = 1
+    STO = 2
+
+
+class Activity(Enum):
+    """What the devices are doing; some rules only count in some activities."""
+
+    IDLE = "idle"
+    MOTION = "motion"
+    EXPOSURE = "exposure"
+
+
+class Brake(Enum):
+    """State of the brakes as the couch reports it."""
+
+    ENGAGED = "engaged"
+    RELEASED = "released"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation(Generic[T]):
+    """A value and when it was last known to be true (monotonic seconds)."""
+
+    value: T
+    at_s: float
+
+    def age_s(self, now_s: float) -> float:
+        """Seconds since; never negative."""
+        return max(0.0, now_s - self.at_s)
+
+
+@dataclass(frozen=True, slots=True)
+class CouchReport:
+    """What one state frame of the couch says, as far as the chain needs it.
+
+    Attributes
+    ----------
+    axes : tuple of AxisState
+        Six axes in the order of ``AXES``, IEC 61217, mm and degrees (per second).
+    following_error : tuple of float, optional
+        Commanded minus read-back per axis; empty when the firmware does not tell.
+    """
+
+    axes: tuple[AxisState, ...]
+    referenced: bool
+    brake: Brake
+    standstill: bool
+    faults: tuple[str, ...] = ()
+    following_error: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything the rules look at. None means: never heard of, which is never safe.
+
+    Attributes
+    ----------
+    couch : Observation[CouchReport]
+        ``at_s`` is when the state frame arrived.
+    session_ok : Observation[bool]
+        Session established, protocol version and dictionary agree.
+    client_heartbeat : Observation[int]
+        Counter of the client that owns the motion; ``at_s`` is when it last advanced.
+    enable : Observation[bool]
+        Whether the bar is in its middle position; ``at_s`` is when the token last advanced.
+    rest : tuple of float
+        Read-back when the last motion had ended; empty when unknown. For the watch over uncommanded motion.
+    """
+
+    activity: Activity
+    couch: Observation[CouchReport] | None = None
+    session_ok: Observation[bool] | None = None
+    client_heartbeat: Observation[int] | None = None
+    enable: Observation[bool] | None = None
+    rest: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Thresholds of the chain. Proposals for a room, to be confirmed by its hazard analysis.
+
+    Attributes
+    ----------
+    soft_limits : dict of axis to (least, greatest)
+        Already inside the limits of the device.
+    secondary_lag_s : dict of axis to float
+        The secondary channel shows the position of this long ago; used to align the channels while moving. Axes that
+        are not named have ``secondary_lag_default_s``.
+    """
+
+    soft_limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    state_limit_s: float = 0.150
+    client_limit_s: float = 0.250
+    enable_limit_s: float = 0.150
+    secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    secondary_lag_default_s: float = 0.020
+    disagreement_moving_mm: float = 1.0
+    disagreement_moving_deg: float = 0.3
+    disagreement_moving_for_s: float = 0.100
+    disagreement_standing_mm: float = 0.3
+    disagreement_standing_deg: float = 0.1
+    disagreement_standing_for_s: float = 0.300
+    disagreement_step_mm: float = 0.7
+    disagreement_step_deg: float = 0.2
+    disagreement_step_for_s: float = 0.050
+    following_error_base_mm: float = 0.3
+    following_error_base_deg: float = 0.1
+    following_error_per_speed_s: float = 0.020
+    following_error_for_s: float = 0.050
+    soft_limit_slack_mm: float = 0.5
+    soft_limit_slack_deg: float = 0.05
+    speed_limit_mm_per_s: float = 50.0
+    speed_limit_deg_per_s: float = 3.0
+    speed_slack: float = 1.15
+    speed_for_s: float = 0.050
+    uncommanded_mm: float = 1.0
+    uncommanded_deg: float = 0.2
+    brake_slip_mm_per_s: float = 1.0
+    brake_slip_deg_per_s: float = 0.2
+    brake_slip_for_s: float = 0.100
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a condition does not hold. ``unknown``: because its input is missing or stale, which is never safe."""
+
+    text: str
+    unknown: bool = False
+
+
+Check = Callable[[Inputs, Settings, float], Trouble | None]
+"""None when the condition holds for the inputs, settings and time (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the chain.
+
+    Attributes
+    ----------
+    rule_id : str
+        Stable name, part of logs and of the documentation.
+    condition : str
+        What must hold, in words.
+    source : str
+        Who says so.
+    reaction : Reaction
+        Demanded while an activity of ``latches_in`` goes on; in other activities an open rule only refuses.
+    latches_in : frozenset of Activity
+        Activities in which an opening rule latches. In the others it opens and closes with its cause, and so does,
+        while idle, a rule whose input is only unknown or stale.
+    counts_in : frozenset of Activity
+        Activities in which the rule is looked at.
+    gates_motion, gates_exposure : bool
+        Whether a motion, an exposure may start while the rule is open.
+    cleared_by : str
+        Who clears the latch.
+    test_id : str
+        The test that makes this rule trip alone.
+    persists_s : callable
+        How long the condition must be broken before the rule opens, seconds.
+    """
+
+    rule_id: str
+    condition: str
+    source: str
+    reaction: Reaction
+    cleared_by: str
+    test_id: str
+    check: Check
+    latches_in: frozenset[Activity]
+    counts_in: frozenset[Activity]
+    gates_motion: bool = True
+    gates_exposure: bool = False
+    persists_s: Callable[[Settings], float] = lambda _: 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An open rule: what is wrong now, or was when it latched."""
+
+    rule_id: str
+    text: str
+    reaction: Reaction
+    latched: bool
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The verdict over the whole chain at one instant.
+
+    Attributes
+    ----------
+    open : tuple of Finding
+        Latched and present causes in the order of the table.
+    first_fault : Finding or None
+        What latched first since the last clear; later faults are often only its consequences.
+    tripped : tuple of Finding
+        What latched in this very evaluation.
+    reaction : Reaction or None
+        The hardest reaction demanded by ``tripped``.
+    """
+
+    open: tuple[Finding, ...]
+    first_fault: Finding | None
+    tripped: tuple[Finding, ...]
+    reaction: Reaction | None
+    motion_permitted: bool
+    exposure_permitted: bool

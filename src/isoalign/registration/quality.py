@@ -1,0 +1,104 @@
+"""Figures that say how far a match may be trusted, measured apart from what the search maximised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from isoalign.geometry import Array, ProjectionGeometry
+from isoalign.registration.residuals import SEEN_ABOVE, Linearised
+from isoalign.registration.views import LevelView, window_sums
+
+Float32 = npt.NDArray[np.float32]
+
+
+def gradient_correlation(image: npt.ArrayLike, drr: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> float:
+    """Gradient correlation of two images: the mean of the correlations of their horizontal and vertical derivatives.
+
+    Parameters
+    ----------
+    image, drr : array_like, shape (rows, columns)
+    mask : array_like, shape (rows, columns), optional
+        Above zero where pixels count.
+
+    Returns
+    -------
+    float
+        1 for the same image up to gain and offset, near 0 for unrelated ones.
+
+    Notes
+    -----
+    Source: G. P. Penney et al., "A comparison of similarity measures for use in 2-D-3-D medical image registration",
+    IEEE Trans. Med. Imaging 17 (1998) 586.
+    """
+    first, second = np.asarray(image, dtype=np.float64), np.asarray(drr, dtype=np.float64)
+    counts = np.ones(first.shape, np.bool_) if mask is None else np.asarray(mask) > 0
+    inner = counts[1:-1, 1:-1] & counts[2:, 1:-1] & counts[:-2, 1:-1] & counts[1:-1, 2:] & counts[1:-1, :-2]
+    if np.count_nonzero(inner) < 9:
+        return 0.0
+    found = []
+    for axis in (0, 1):
+        a, b = (np.gradient(each, axis=axis)[1:-1, 1:-1][inner] for each in (first, second))
+        a, b = a - a.mean(), b - b.mean()
+        power = float((a * a).sum() * (b * b).sum())
+        found.append(float((a * b).sum()) / np.sqrt(power) if power > 0 else 0.0)
+    return float(np.mean(found))
+
+
+def smoothed_gradient_correlation(view: LevelView, drr: Float32) -> float:
+    """Gradient correlation where the DRR shows the patient, after smoothing over about three pixels."""
+    seen = view.mask * (drr > SEEN_ABOVE)
+    sums = window_sums(np.stack([view.mask, view.mask * view.integrals, view.mask * drr]).astype(np.float32), 1)
+    share = np.maximum(sums[0], np.float32(1e-3))
+    return gradient_correlation(sums[1] / share, sums[2] / share, seen)
+
+
+def standard_deviations(matrix: Array, linearised: Sequence[Linearised], block_px: int) -> tuple[Array, Array]:
+    """One standard deviation of the translation (mm) and rotation (deg) along the fixed axes.
+
+    What remains between image and DRR is mostly what the CT does not predict, alike over some distance. So the
+    variance is taken from blocks of pixels that may pull in different directions ("sandwich" with clusters), not from
+    single pixels as if they were independent.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (6, 6)
+        Sum of J^T W J over the views.
+    linearised : sequence of Linearised
+        The views at the solution.
+    block_px : int
+        Size of a block in pixels of the level.
+
+    Notes
+    -----
+    Source: P. J. Huber, "The behavior of maximum likelihood estimates under nonstandard conditions" (1967); clusters
+    after K.-Y. Liang and S. L. Zeger, Biometrika 73 (1986) 13.
+    """
+    inverse = np.linalg.pinv(matrix, rcond=1e-12, hermitian=True)
+    spread = np.zeros((6, 6))
+    for one in linearised:
+        pulls = _block_sums(one.jacobian * (one.weight * one.residual), block_px) / one.variance
+        spread += pulls @ pulls.T
+    sigma = np.sqrt(np.clip(np.diag(inverse @ spread @ inverse), 0.0, None))
+    return sigma[:3], sigma[3:]
+
+
+def _block_sums(stack: Float32, size: int) -> Array:
+    """Sums over blocks of ``size`` x ``size`` pixels, shape (channels, blocks); the last blocks may be smaller."""
+    rows = np.arange(0, stack.shape[1], size)
+    columns = np.arange(0, stack.shape[2], size)
+    summed = np.add.reduceat(np.add.reduceat(stack, rows, axis=1, dtype=np.float64), columns, axis=2)
+    return np.asarray(summed.reshape(stack.shape[0], -1), dtype=np.float64)
+
+
+def in_plane_motions(geometry: ProjectionGeometry) -> Array:
+    """The three motions that one view sees well: along the receptor's X and Y, and about the line of sight, (6, 3)."""
+    receptor = geometry.fixed_from_receptor.rotation
+    sight = geometry.source_mm / np.linalg.norm(geometry.source_mm)
+    motions = np.zeros((6, 3))
+    motions[:3, 0] = receptor[:, 0]
+    motions[:3, 1] = receptor[:, 1]
+    motions[3:, 2] = sight
+    return motions

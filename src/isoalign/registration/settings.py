@@ -1,0 +1,121 @@
+"""How a 2D/3D match proceeds, and what it takes to be accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MatchLevel:
+    """One resolution of the coarse-to-fine search.
+
+    Attributes
+    ----------
+    pixel_mm : float
+        Pixel size at the isocentre; the radiographs are binned by the nearest whole factor.
+    volume_level : int
+        Which level of the attenuation volume is projected (0 is the finest).
+    window_mm : float
+        Half width, at the isocentre, of the window whose mean is taken off image and DRR.
+    local_contrast : float
+        Weight of the image-wide contrast against the local one when image and DRR are scaled to each other: infinite
+        for one contrast per image, 1 for about equal say.
+    robust_scale : float
+        Residuals of so many standard deviations count half (Cauchy weights).
+    relaxation : float
+        Factor on the Gauss-Newton step; reweighted steps are too short by nature.
+    most_iterations : int
+    tolerance : float
+        Largest step in any parameter, mm or degrees, at which the level is done.
+    """
+
+    pixel_mm: float
+    volume_level: int
+    window_mm: float
+    local_contrast: float
+    robust_scale: float
+    relaxation: float
+    most_iterations: int
+    tolerance: float
+
+
+DEFAULT_LEVELS = (
+    MatchLevel(4.0, 2, 80.0, float("inf"), 4.0, 1.3, 25, 0.10),
+    MatchLevel(2.0, 1, 40.0, float("inf"), 3.0, 1.6, 12, 0.05),
+    MatchLevel(1.0, 0, 20.0, 1.0, 2.5, 1.6, 10, 0.02),
+    MatchLevel(0.5, 0, 16.0, 1.0, 2.5, 1.6, 4, 0.02),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceLimits:
+    """What an accepted match must meet. Beyond ``failed_...`` limits a match is not even doubtful.
+
+    Attributes
+    ----------
+    least_gradient_correlation : float
+        In every view, between radiograph and DRR at the found pose.
+    failed_gradient_correlation : float
+        Below this in any view the match has failed.
+    largest_loss : float
+        How much lower than at the planned pose the correlation of a view may be.
+    largest_translation_mm, largest_rotation_deg : float
+        Set-up errors beyond these, along or about any fixed axis, are not plausible.
+    view_distance_mm, view_angle_deg : float
+        How far each view alone, free in its own plane, may move away from the common solution.
+    restart_distance_mm, restart_angle_deg : float
+        How far from the solution a second search from a displaced start may end.
+    largest_sigma_mm, largest_sigma_deg : float
+        Greatest standard deviation of any axis, from the fit.
+    least_coverage : float
+        Least part of a radiograph's pixels that sees the CT and is used.
+    """
+
+    least_gradient_correlation: float = 0.60
+    failed_gradient_correlation: float = 0.40
+    largest_loss: float = 0.02
+    largest_translation_mm: float = 30.0
+    largest_rotation_deg: float = 8.0
+    view_distance_mm: float = 0.5
+    view_angle_deg: float = 0.5
+    restart_distance_mm: float = 0.3
+    restart_angle_deg: float = 0.3
+    largest_sigma_mm: float = 0.3
+    largest_sigma_deg: float = 0.3
+    least_coverage: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class MatchSettings:
+    """Settings of :func:`~isoalign.registration.match_2d3d`.
+
+    Attributes
+    ----------
+    levels : tuple of MatchLevel
+        Coarse to fine.
+    acceptance : AcceptanceLimits
+    search_below : float
+        When the first level ends with a similarity below this in any view, other starts are tried as well.
+    search_range_mm, search_turn_deg : float
+        How far from the planned pose other starts lie.
+    restart_mm, restart_deg : float
+        Displacement, on every axis, of the start of the control search.
+    give_up_mm, give_up_deg : float
+        A search that strays so far from the planned pose is stopped.
+    picture_pixels : int
+        Greatest number of rows or columns of the pictures in the result.
+    """
+
+    levels: tuple[MatchLevel, ...] = DEFAULT_LEVELS
+    acceptance: AcceptanceLimits = AcceptanceLimits()
+    search_below: float = 0.75
+    search_range_mm: float = 40.0
+    search_turn_deg: float = 8.0
+    restart_mm: float = 2.0
+    restart_deg: float = 1.5
+    give_up_mm: float = 80.0
+    give_up_deg: float = 35.0
+    picture_pixels: int = 512
+
+
+DEFAULT_SETTINGS = MatchSettings()

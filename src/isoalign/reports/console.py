@@ -1,0 +1,116 @@
+"""Compact tables for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from isoalign.geometry import Representation, TableTopPosition
+from isoalign.records import Correction, Outcome, SessionRecord
+from isoalign.reports.wording import AXIS_WORDS, direction_words, signed
+
+PLAIN_WIDTH = 100
+"""Columns where standard output is not a terminal."""
+
+
+def print_result(result: RenderableType) -> None:
+    """Print to standard output; without colour and at a fixed width where that is not a terminal."""
+    terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if terminal else PLAIN_WIDTH, highlight=False).print(result)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def conversion_table(given: TableTopPosition, converted: TableTopPosition) -> Table:
+    """One position in two representations, axis by axis, with the direction of each value in words."""
+    table = _table("Table-top position")
+    table.add_column("axis")
+    table.add_column(given.representation.value, justify="right")
+    table.add_column(converted.representation.value, justify="right", style="bold")
+    table.add_column("unit")
+    table.add_column("direction")
+    for words, before, after in zip(AXIS_WORDS, given.values, converted.values, strict=True):
+        table.add_row(
+            words.label,
+            signed(before, words.unit),
+            signed(after, words.unit),
+            words.unit,
+            direction_words(words.axis, after).replace("no change", "zero"),
+        )
+    return table
+
+
+def session_summary(record: SessionRecord, report: Path | None = None) -> Group:
+    """The outcome of a session in one screen: six axes, residual against tolerance, where the report is."""
+    parts: list[RenderableType] = []
+    if record.correction is not None:
+        parts.append(_couch_table(record, record.correction))
+    parts.extend(_residual_lines(record))
+    mark, style = _OUTCOME_STYLES[record.outcome]
+    headline = Text(f"{mark} {record.outcome.value}", style=f"bold {style}")
+    if record.truth is not None:
+        headline.append("  SIMULATED", style="bold magenta")
+    parts.append(headline)
+    if record.message:
+        parts.append(Text(f"  {record.message}"))
+    parts.extend(Text(f"  ! {warning}", style="yellow") for warning in record.warnings)
+    if report is not None:
+        parts.append(Text(f"  report: {report}", overflow="fold"))
+    return Group(*parts)
+
+
+_OUTCOME_STYLES = {
+    Outcome.ALIGNED: ("✓", "green"),
+    Outcome.OUT_OF_TOLERANCE: ("✗", "red"),
+    Outcome.MATCH_REFUSED: ("✗", "red"),
+    Outcome.HELD: ("‖", "yellow"),
+    Outcome.FAILED: ("✗", "red"),
+}
+
+
+def _couch_table(record: SessionRecord, correction: Correction) -> Table:
+    table = _table("Couch, IEC 61217")
+    table.add_column("axis")
+    for name in ("start", "correction", "target", "arrived"):
+        table.add_column(name, justify="right")
+    table.add_column("unit")
+    table.add_column("correction goes")
+    arrived = record.arrived.in_representation(Representation.IEC_61217).values if record.arrived else (None,) * 6
+    rows = zip(AXIS_WORDS, correction.start.values, correction.target.values, arrived, strict=True)
+    for words, start, target, reached in rows:
+        table.add_row(
+            words.label,
+            signed(start, words.unit),
+            signed(target - start, words.unit),
+            signed(target, words.unit),
+            "–" if reached is None else signed(reached, words.unit),
+            words.unit,
+            direction_words(words.axis, target - start),
+        )
+    return table
+
+
+def _residual_lines(record: SessionRecord) -> list[Text]:
+    if not record.passes:
+        return []
+    found = record.passes[0].match.residual
+    lines = [Text(f"set-up error found: {found.distance_mm:.2f} mm, {found.angle_deg:.2f}°")]
+    if len(record.passes) > 1:
+        residual, tolerance = record.passes[-1].match.residual, record.tolerance
+        lines.append(
+            Text(
+                f"residual, second pair: {residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm, "
+                f"{residual.largest_axis_deg:.3f}° of {tolerance.angle_deg:g}°"
+            )
+        )
+    if record.truth is not None:
+        true = record.truth.remaining
+        lines.append(Text(f"residual, true:        {true.distance_mm:.2f} mm, {true.largest_axis_deg:.3f}°"))
+    return lines

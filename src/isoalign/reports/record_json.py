@@ -1,0 +1,155 @@
+"""A session record as JSON types, with a versioned schema. Images are left out; everything else is there.
+
+Keys carry their units. Version 1 only ever gains keys; a change of meaning makes version 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isoalign.geometry import AXES, Representation, RigidResidual, TableTopPosition
+from isoalign.records import Correction, ImagingPass, Match, Radiograph, SessionRecord
+from isoalign.reports.wording import AXIS_WORDS, SHORT_REPRESENTATION
+
+SCHEMA = "isoalign.session/1"
+
+Json = dict[str, Any]
+
+
+def record_to_json(record: SessionRecord) -> Json:
+    """The record of a session as JSON types (str, float, bool, None, list, dict)."""
+    last = record.passes[-1].match if len(record.passes) > 1 else None
+    return {
+        "schema": SCHEMA,
+        "session_id": record.session_id,
+        "started_at": record.started_at.isoformat(),
+        "duration_s": record.duration_s,
+        "outcome": record.outcome.value,
+        "message": record.message,
+        "simulated": record.truth is not None,
+        "patient_label": record.patient_label,
+        "plan_label": record.plan_label,
+        "beam_name": record.beam_name,
+        "machine": record.machine,
+        "patient_position": record.patient_position,
+        "tolerance": {"distance_mm": record.tolerance.distance_mm, "angle_deg": record.tolerance.angle_deg},
+        "residual": None if last is None else residual_to_json(last.residual),
+        "within_tolerance": None if last is None else record.tolerance.accepts(last.residual),
+        "passes": [_pass(one) for one in record.passes],
+        "correction": None if record.correction is None else _correction(record.correction),
+        "approval": None
+        if record.approval is None
+        else {
+            "correction_id": record.approval.correction_id,
+            "user": record.approval.user,
+            "approved_at": record.approval.approved_at.isoformat(),
+        },
+        "arrived": None if record.arrived is None else both_representations(record.arrived),
+        "exported": [
+            {"kind": one.kind, "sop_instance_uid": one.sop_instance_uid, "status": one.status}
+            for one in record.exported
+        ],
+        "timeline": [
+            {"at_s": one.at_s, "step": one.step, "detail": one.detail, "duration_s": one.duration_s}
+            for one in record.timeline
+        ],
+        "warnings": list(record.warnings),
+        "truth": None
+        if record.truth is None
+        else {
+            "hidden": residual_to_json(record.truth.hidden),
+            "remaining": residual_to_json(record.truth.remaining),
+            "seed": record.truth.seed,
+        },
+        "software": dict(record.software),
+    }
+
+
+def position_to_json(position: TableTopPosition) -> Json:
+    """A table-top position with its representation and the unit of each axis in its key."""
+    facts: Json = {"representation": SHORT_REPRESENTATION[position.representation]}
+    for axis, words, value in zip(AXES, AXIS_WORDS, position.values, strict=True):
+        facts[f"{axis}_{'mm' if words.unit == 'mm' else 'deg'}"] = value
+    return facts
+
+
+def both_representations(position: TableTopPosition) -> Json:
+    """The same position in both representations."""
+    return {
+        name: position_to_json(position.in_representation(representation))
+        for representation, name in SHORT_REPRESENTATION.items()
+    }
+
+
+def residual_to_json(residual: RigidResidual) -> Json:
+    """A rigid residual about the isocentre, fixed frame."""
+    x, y, z = (float(value) for value in residual.translation_mm)
+    return {
+        "x_mm": x,
+        "y_mm": y,
+        "z_mm": z,
+        "distance_mm": residual.distance_mm,
+        "pitch_deg": residual.pitch_deg,
+        "roll_deg": residual.roll_deg,
+        "patient_support_angle_deg": residual.patient_support_angle_deg,
+        "angle_deg": residual.angle_deg,
+        "largest_axis_deg": residual.largest_axis_deg,
+    }
+
+
+def _pass(one: ImagingPass) -> Json:
+    return {
+        "purpose": one.purpose,
+        "table_top": position_to_json(one.table_top.in_representation(Representation.IEC_61217)),
+        "radiographs": [_radiograph(image) for image in one.radiographs],
+        "match": _match(one.match),
+    }
+
+
+def _radiograph(image: Radiograph) -> Json:
+    technique = image.acquisition.technique
+    axis = image.geometry.axis
+    return {
+        "imager": image.acquisition.imager,
+        "exposure_id": image.acquisition.exposure_id,
+        "acquired_at": image.acquisition.acquired_at.isoformat(),
+        "rows": int(image.pixels.shape[0]),
+        "columns": int(image.pixels.shape[1]),
+        "gantry_angle_deg": None if axis is None else axis.gantry_angle_deg,
+        "tube_voltage_kv": technique.tube_voltage_kv,
+        "tube_current_ma": technique.tube_current_ma,
+        "exposure_time_ms": technique.exposure_time_ms,
+    }
+
+
+def _match(match: Match) -> Json:
+    return {
+        "kind": match.kind,
+        "verdict": match.verdict.value,
+        "reasons": list(match.reasons),
+        "converged": match.converged,
+        "iterations": match.iterations,
+        "duration_s": match.duration_s,
+        "setup_error": residual_to_json(match.residual),
+        "sigma_mm": [float(value) for value in match.sigma_mm],
+        "sigma_deg": [float(value) for value in match.sigma_deg],
+        "views": [
+            {
+                "imager": view.imager,
+                "gradient_correlation_start": view.gradient_correlation_start,
+                "gradient_correlation_end": view.gradient_correlation_end,
+            }
+            for view in match.views
+        ],
+    }
+
+
+def _correction(correction: Correction) -> Json:
+    return {
+        "correction_id": correction.correction_id,
+        "start": both_representations(correction.start),
+        "desired": both_representations(correction.desired),
+        "target": both_representations(correction.target),
+        "limited_axes": list(correction.limited.limited_axes),
+        "remaining": residual_to_json(correction.limited.remaining),
+    }

@@ -1,0 +1,254 @@
+"""The session report: one self-contained HTML page.
+
+All numbers are formatted here, so that the template only places them. The page needs no script and no network.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from isoalign.geometry import Representation, RigidResidual, TableTopPosition
+from isoalign.records import Match, Outcome, SessionRecord
+from isoalign.reports.files import write_whole
+from isoalign.reports.views import SCALE_BAR_MM, imager_views
+from isoalign.reports.wording import (
+    AXIS_WORDS,
+    OBSERVER,
+    REPRESENTATION_NOTES,
+    decimals_of,
+    direction_words,
+    patient_directions,
+    signed,
+)
+
+HEADLINES = {
+    Outcome.ALIGNED: ("good", "✓", "Aligned"),
+    Outcome.OUT_OF_TOLERANCE: ("bad", "✗", "Out of tolerance"),
+    Outcome.MATCH_REFUSED: ("bad", "✗", "Match refused, the couch was not moved"),
+    Outcome.HELD: ("warn", "‖", "Held"),
+    Outcome.FAILED: ("bad", "✗", "Failed"),
+}
+
+NOTICE = (
+    "isoalign is the software channel only. The hard-wired safety chain (dead-man switch, emergency stop, safe torque "
+    "off, collision sensors) must exist and be certified by the integrator. This is not a cleared medical device."
+)
+
+Row = dict[str, Any]
+
+
+def write_session_report(record: SessionRecord, path: Path) -> Path:
+    """Write the report of a session as one HTML file with everything inside.
+
+    Parameters
+    ----------
+    record : SessionRecord
+    path : Path
+        The file to write; it appears whole or not at all.
+
+    Raises
+    ------
+    ReportNotWritable
+    """
+    return write_whole(path, session_report_html(record).encode("utf-8"))
+
+
+def session_report_html(record: SessionRecord) -> str:
+    """The report of a session as HTML text."""
+    kind, mark, headline = HEADLINES[record.outcome]
+    first = record.passes[0].match if record.passes else None
+    final = record.passes[-1].match if len(record.passes) > 1 else None
+    return (
+        _environment()
+        .get_template("session.html.j2")
+        .render(
+            record=record,
+            started=record.started_at.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            verdict={"kind": kind, "mark": mark, "headline": headline},
+            gauges=_gauges(record, final),
+            found=None if first is None else _residual_rows(first, final),
+            final_match=final,
+            matches=[
+                (name, match) for name, match in (("First pair", first), ("Second pair", final)) if match is not None
+            ],
+            positions=[_position_table(record, representation) for representation in Representation],
+            patient_words=_patient_words(record),
+            limited=_limited(record),
+            views=imager_views(record),
+            timeline=_timeline(record),
+            truth=_truth(record, first, final),
+            observer=OBSERVER,
+            scale_bar_mm=f"{SCALE_BAR_MM:g}",
+            notice=NOTICE,
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("isoalign.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _gauges(record: SessionRecord, final: Match | None) -> list[Row]:
+    if final is None:
+        return []
+    residual, tolerance = final.residual, record.tolerance
+    return [
+        _gauge("Displacement at the isocentre", residual.distance_mm, tolerance.distance_mm, " mm", 2),
+        _gauge("Largest rotation about a table axis", residual.largest_axis_deg, tolerance.angle_deg, "°", 3),
+    ]
+
+
+def _gauge(label: str, value: float, limit: float, unit: str, digits: int) -> Row:
+    return {
+        "label": label,
+        "value": f"{value:.{digits}f}",
+        "limit": f"{limit:g}",
+        "unit": unit,
+        "percent": f"{100 * min(value / limit, 1.0):.1f}",
+        "inside": value <= limit,
+    }
+
+
+def _axis_values(residual: RigidResidual) -> tuple[float, ...]:
+    return (
+        *(float(value) for value in residual.translation_mm),
+        residual.pitch_deg,
+        residual.roll_deg,
+        residual.patient_support_angle_deg,
+    )
+
+
+def _residual_rows(first: Match, final: Match | None) -> list[Row]:
+    """Six rows: the set-up error with its direction in words and the fit's standard deviation, and the residual."""
+    found, found_sigmas = _axis_values(first.residual), _sigmas(first)
+    left = None if final is None else _axis_values(final.residual)
+    left_sigmas = None if final is None else _sigmas(final)
+    return [
+        {
+            "label": words.label,
+            "unit": words.unit,
+            "value": signed(found[index], words.unit),
+            "sigma": _plain(found_sigmas[index], words.unit),
+            "direction": direction_words(words.axis, found[index]).replace("no change", "as planned"),
+            "residual": _shown(None if left is None else left[index], words.unit),
+            "residual_sigma": "–" if left_sigmas is None else _plain(left_sigmas[index], words.unit),
+        }
+        for index, words in enumerate(AXIS_WORDS)
+    ]
+
+
+def _sigmas(match: Match) -> tuple[float, ...]:
+    # about the fixed axes X, Y, Z, which are those of pitch, roll and support angle for small angles
+    return tuple(float(value) for value in (*match.sigma_mm, *match.sigma_deg))
+
+
+def _plain(value: float, unit: str) -> str:
+    return f"{value:.{decimals_of(unit)}f}"
+
+
+def _position_table(record: SessionRecord, representation: Representation) -> Row:
+    def values(position: TableTopPosition | None) -> tuple[float, ...] | None:
+        return None if position is None else position.in_representation(representation).values
+
+    correction = record.correction
+    start_position = correction.start if correction else (record.passes[0].table_top if record.passes else None)
+    start = values(start_position)
+    target = values(correction.target if correction else None)
+    arrived = values(record.arrived)
+    rows = []
+    for index, words in enumerate(AXIS_WORDS):
+        change = None if start is None or target is None else target[index] - start[index]
+        missed = None if target is None or arrived is None else arrived[index] - target[index]
+        rows.append(
+            {
+                "label": words.label,
+                "unit": words.unit,
+                "start": _shown(None if start is None else start[index], words.unit),
+                "change": _shown(change, words.unit),
+                "direction": "" if change is None else direction_words(words.axis, change),
+                "target": _shown(None if target is None else target[index], words.unit),
+                "arrived": _shown(None if arrived is None else arrived[index], words.unit),
+                "missed": _shown(missed, words.unit),
+            }
+        )
+    return {
+        "name": representation.value,
+        "note": REPRESENTATION_NOTES[representation],
+        "main": representation is Representation.IEC_61217,
+        "rows": rows,
+    }
+
+
+def _shown(value: float | None, unit: str) -> str:
+    return "–" if value is None else signed(value, unit)
+
+
+def _patient_words(record: SessionRecord) -> str:
+    directions = patient_directions(record.patient_position)
+    parts = [f"{axis} + is towards the patient’s {plus} side" for axis, (plus, _) in directions.items()]
+    return f"For {record.patient_position} at couch angle zero: " + ", ".join(parts) + "."
+
+
+def _limited(record: SessionRecord) -> str:
+    if record.correction is None or not record.correction.limited.limited_axes:
+        return ""
+    limited = record.correction.limited
+    names = ", ".join(words.label.lower() for words in AXIS_WORDS if words.axis in limited.limited_axes)
+    return (
+        f"The couch cannot turn as far as wanted ({names}); the target was limited and re-centred, which leaves a "
+        f"rotation of {limited.remaining.angle_deg:.3f}° and {limited.remaining.distance_mm:.2f} mm at the isocentre."
+    )
+
+
+def _timeline(record: SessionRecord) -> list[Row]:
+    whole_s = max([record.duration_s, *(one.at_s + one.duration_s for one in record.timeline), 1e-6])
+    return [
+        {
+            "at": f"{one.at_s:.1f}",
+            "took": f"{one.duration_s:.1f}" if one.duration_s else "",
+            "step": one.step,
+            "detail": one.detail,
+            "left": f"{100 * one.at_s / whole_s:.2f}",
+            "width": f"{max(100 * one.duration_s / whole_s, 0.6):.2f}",
+        }
+        for one in record.timeline
+    ]
+
+
+def _truth(record: SessionRecord, first: Match | None, final: Match | None) -> Row | None:
+    if record.truth is None:
+        return None
+    hidden, remaining = record.truth.hidden, record.truth.remaining
+    columns = [_axis_values(hidden), _axis_values(remaining)]
+    found = None if first is None else _axis_values(first.residual)
+    measured = None if final is None else _axis_values(final.residual)
+    rows = [
+        {
+            "label": words.label,
+            "unit": words.unit,
+            "hidden": signed(columns[0][index], words.unit),
+            "found": _shown(None if found is None else found[index], words.unit),
+            "remaining": signed(columns[1][index], words.unit),
+            "measured": _shown(None if measured is None else measured[index], words.unit),
+        }
+        for index, words in enumerate(AXIS_WORDS)
+    ]
+    return {
+        "seed": record.truth.seed,
+        "rows": rows,
+        "hidden": f"{hidden.distance_mm:.2f} mm, {hidden.angle_deg:.2f}°",
+        "remaining": f"{remaining.distance_mm:.2f} mm, {remaining.largest_axis_deg:.3f}°",
+        "accepted": record.tolerance.accepts(remaining),
+    }

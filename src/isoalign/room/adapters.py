@@ -1,0 +1,112 @@
+"""The session's ports joined to the device daemon and to the matcher."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from isoalign.devices.client import DeviceClient
+from isoalign.devices.errors import StaleState
+from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
+from isoalign.positioning import MoveProgress
+from isoalign.records import Acquisition, Match, Radiograph, Technique
+from isoalign.room.settings import RoomSettings
+
+if TYPE_CHECKING:
+    from isoalign.registration import PreparedVolume
+
+STALE_AFTER_S = 0.15
+"""An older read-back is not a position any more."""
+
+ProgressCallback = Callable[[str, float | None], None]
+
+
+class DaemonCouch:
+    """The couch behind the device daemon."""
+
+    def __init__(self, client: DeviceClient) -> None:
+        self._client = client
+
+    async def position(self) -> TableTopPosition:
+        """See :class:`isoalign.positioning.CouchPort`."""
+        status = await self._client.status()
+        age_s = status.couch_age_s
+        if status.couch_position is None or age_s is None or age_s > STALE_AFTER_S:
+            raise StaleState(
+                "the couch does not report its position"
+                if age_s is None
+                else f"the couch's last position is {age_s * 1000:.0f} ms old"
+            )
+        return status.couch_position
+
+    async def move(self, target: TableTopPosition) -> AsyncIterator[MoveProgress]:
+        """See :class:`isoalign.positioning.CouchPort`."""
+        plan = await self._client.prepare(target)
+        async with aclosing(self._client.execute(plan)) as progress:
+            async for step in progress:
+                yield MoveProgress(step.position, step.elapsed_s, step.expected_s, step.fraction)
+
+    async def hold(self, reason: str) -> None:
+        """See :class:`isoalign.positioning.CouchPort`."""
+        await self._client.hold(reason)
+
+
+class DaemonImagers:
+    """The kV imagers behind the device daemon; adds the geometry that the room believes them to have."""
+
+    def __init__(self, client: DeviceClient, settings: RoomSettings) -> None:
+        self._client = client
+        self._geometries = {imager.name: imager.geometry() for imager in settings.imager}
+        # in a room without a couch the table top is taken to stand at the set-up position
+        self._fallback = settings.session_settings().default_setup
+
+    async def acquire(self, technique: Technique) -> Sequence[Radiograph]:
+        """See :class:`isoalign.positioning.ImagerPort`."""
+        images = await self._client.expose(tuple(self._geometries), technique)
+        return tuple(
+            Radiograph(
+                image.pixels,
+                self._geometries[image.imager],
+                Acquisition(
+                    image.imager,
+                    image.exposure_id,
+                    image.technique,
+                    image.acquired_at,
+                    image.table_top or self._fallback,
+                ),
+            )
+            for image in images
+        )
+
+
+class VolumeMatcher:
+    """Matches radiographs to the planning CT, in a worker thread whose kernels leave the interpreter free."""
+
+    def __init__(
+        self, prepared: PreparedVolume, planned: Pose[Fixed, DicomPatient], on_progress: ProgressCallback
+    ) -> None:
+        self._prepared = prepared
+        self._planned = planned
+        self._on_progress = on_progress
+
+    async def match(self, radiographs: Sequence[Radiograph]) -> Match:
+        """See :class:`isoalign.positioning.MatcherPort`."""
+        from isoalign.registration import match_2d3d
+
+        loop = asyncio.get_running_loop()
+        cancelled = threading.Event()
+
+        def progress(fraction: float, text: str) -> None:
+            loop.call_soon_threadsafe(self._on_progress, text, fraction)
+
+        def work() -> Match:
+            return match_2d3d(self._prepared, radiographs, self._planned, progress=progress, cancelled=cancelled.is_set)
+
+        try:
+            return await asyncio.to_thread(work)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise

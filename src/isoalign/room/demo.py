@@ -1,0 +1,254 @@
+"""The main job in a simulated room: from plan to report, every machine a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isoalign.errors import IsoalignError, RemoteError
+from isoalign.geometry import (
+    DicomPatient,
+    Fixed,
+    Pose,
+    Representation,
+    TableTopPosition,
+    fixed_from_table,
+    planned_fixed_from_dicom,
+    residual_of,
+    setup_error,
+)
+from isoalign.positioning import setup_position
+from isoalign.records import SessionRecord, SimulationTruth
+from isoalign.room.archives import ArchiveKind
+from isoalign.room.cases import Case, builtin_case, read_case, store_case
+from isoalign.room.client import RoomClient
+from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
+from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
+
+OnEvent = Callable[[str, str, float | None], None]
+"""``on_event(kind, text, fraction)``: kind is "begin", "progress", "done" or "note"."""
+
+HIDDEN_ERROR_MM = 10.0
+HIDDEN_ERROR_DEG = 3.0
+PARKED_OFFSET_MM = (35.0, -120.0, -60.0)
+USER = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What a demonstration is asked to do.
+
+    Attributes
+    ----------
+    case : Path or None
+        Folder of DICOM files; None makes a head phantom.
+    plan, structure_set : str or None
+        File or SOP Instance UID, where the case leaves a choice.
+    offset : six floats or None
+        The hidden set-up error (mm, degrees); None draws it from the seed within +-10 mm and +-3 degrees.
+    """
+
+    output: Path
+    case: Path | None = None
+    plan: str | None = None
+    structure_set: str | None = None
+    seed: int = 0
+    offset: tuple[float, float, float, float, float, float] | None = None
+    archive: str = "embedded"
+    config: Path | None = None
+
+
+def hidden_error(seed: int, offset: tuple[float, ...] | None) -> Pose[Fixed, Fixed]:
+    """The set-up error that is planted: the given one, or one drawn from the seed."""
+    if offset is not None:
+        return setup_error(*offset)
+    rng = np.random.default_rng([seed, 0x15CA])
+    shift = rng.uniform(-HIDDEN_ERROR_MM, HIDDEN_ERROR_MM, 3)
+    turn = rng.uniform(-HIDDEN_ERROR_DEG, HIDDEN_ERROR_DEG, 3)
+    return setup_error(*(float(value) for value in (*shift, *turn)))
+
+
+def run_demo(options: DemoOptions, on_event: OnEvent) -> SessionRecord:
+    """Run the whole way once; returns the record of the session, with the truth disclosed.
+
+    A refused match and a residual out of tolerance end in a record that says so; every other failure is raised.
+
+    Raises
+    ------
+    IsoalignError
+        Names the cause and the next step; the couch is at rest and every process has been stopped.
+    """
+    return asyncio.run(_Demonstration(options, on_event).run())
+
+
+class _Demonstration:
+    def __init__(self, options: DemoOptions, on_event: OnEvent) -> None:
+        self._options = options
+        self._say = on_event
+        self._kind = ArchiveKind(options.archive)
+        base = load_settings(options.config)
+        self._settings = base.model_copy(
+            update={"storage": StorageSettings(folder=(options.output / "room-data").resolve())}
+        )
+
+    async def run(self) -> SessionRecord:
+        case = self._prepare_case()
+        planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
+        setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
+        error = hidden_error(self._options.seed, self._options.offset)
+        patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, error)
+        with SimulatedRoom(
+            self._settings,
+            self._options.output,
+            _parked(setup, self._settings),
+            seed=self._options.seed,
+            patient=patient,
+            archive=self._kind,
+        ) as room:
+            await self._start(room, case)
+            async with await RoomClient.connect(room.room_socket) as client:
+                record = await self._session(room, client, case)
+            truth = _disclose(room, patient, planned, error, self._options.seed)
+        return dataclasses.replace(record, truth=truth)
+
+    def _prepare_case(self) -> Case:
+        if self._options.case is None:
+            self._say("begin", "Making a head phantom", None)
+            case = builtin_case()
+        else:
+            self._say("begin", f"Reading {self._options.case}", None)
+            case = read_case(self._options.case, plan=self._options.plan, structure_set=self._options.structure_set)
+        self._say("done", f"{case.plan.label}: {case.volume.hounsfield.shape[0]} CT slices", None)
+        for warning in case.warnings:
+            self._say("note", warning, None)
+        return case
+
+    async def _start(self, room: SimulatedRoom, case: Case) -> None:
+        self._say("begin", "Starting couch, imagers, pendant and archive", None)
+        await asyncio.to_thread(room.start_machines)
+        daemon = room.start_daemon()
+        self._say("done", f"{len(room.settings.imager)} imagers, archive {self._kind.value}", None)
+        self._say("begin", "Storing the case in the archive (C-STORE)", None)
+        assert room.settings.dicom is not None
+        count = await asyncio.to_thread(
+            store_case, case, room.settings.dicom.archive, lambda text, fraction: self._say("progress", text, fraction)
+        )
+        self._say("done", f"{count} objects", None)
+        self._say("begin", "Starting device daemon and room process", None)
+        await asyncio.to_thread(daemon.wait_ready)
+        await asyncio.to_thread(room.start_room().wait_ready)
+        self._say("done", "", None)
+
+    async def _session(self, room: SimulatedRoom, client: RoomClient, case: Case) -> SessionRecord:
+        try:
+            await self._align(room, client, case)
+        except RemoteError as error:
+            if error.remote_code != "match.refused":
+                await self._hold(client, str(error))
+                raise
+            self._say("note", f"{error.message} Nothing was moved.", None)
+        except BaseException:
+            await self._hold(client, "the demonstration was interrupted")
+            raise
+        return await client.record()
+
+    async def _align(self, room: SimulatedRoom, client: RoomClient, case: Case) -> None:
+        loaded = await self._act(
+            client,
+            "Loading the patient (C-ECHO, C-MOVE of plan, structure set, CT)",
+            "load",
+            plan_uid=case.plan.sop_instance_uid,
+            structure_set_uid=case.structure_set_uid,
+        )
+        self._say("done", f"plan {loaded['plan_label']}, {loaded['slices']} slices", None)
+        await self._move(room, client, "Couch to the set-up position", "move_to_setup")
+        self._say("done", "", None)
+        found = await self._act(client, "Orthogonal kV pair and 2D/3D match", "image_and_match")
+        self._say("done", _found_in_words(found), None)
+        correction = found["correction"]
+        self._say("note", "target  IEC 61217            " + _six(correction["target_iec"]), None)
+        self._say("note", "        Isocentric Standard  " + _six(correction["target_isocentric"]), None)
+        if correction["limited_axes"]:
+            self._say("note", f"limited and re-centred: {', '.join(correction['limited_axes'])}", None)
+        await self._act(client, "Approve (first act)", "approve", correction_id=correction["id"], user=USER)
+        self._say("done", f"correction {correction['id']} approved by '{USER}'; nothing has moved", None)
+        await self._move(room, client, "Move (second act)", "move")
+        self._say("done", "", None)
+        proof = await self._act(client, "Second kV pair and match", "image_and_match")
+        verdict = "within" if proof["within_tolerance"] else "OUT OF"
+        self._say("done", f"residual {_found_in_words(proof)}: {verdict} tolerance", None)
+        sent = await self._act(client, "RT Images and Spatial Registrations to the archive (C-STORE)", "export")
+        self._say("done", f"{len(sent['objects'])} objects", None)
+
+    async def _move(self, room: SimulatedRoom, client: RoomClient, title: str, act: str) -> None:
+        pendant = room.control("pendant")
+        pressed = asyncio.create_task(asyncio.to_thread(pendant.ask, "press"))
+        try:
+            await self._act(client, f"{title} (enable bar pressed on the pendant)", act)
+        finally:
+            await pressed
+            await asyncio.to_thread(pendant.ask, "release")
+
+    async def _act(self, client: RoomClient, title: str, name: str, **parameters: Any) -> dict[str, Any]:
+        self._say("begin", title, None)
+
+        def progress(step: str, text: str, fraction: float | None) -> None:
+            if step != "state":
+                self._say("progress", text, fraction)
+
+        return await client.act(name, progress, **parameters)
+
+    async def _hold(self, client: RoomClient, reason: str) -> None:
+        with suppress(IsoalignError):
+            await asyncio.shield(client.hold(reason))
+
+
+def _parked(setup: TableTopPosition, settings: RoomSettings) -> TableTopPosition:
+    """Where the couch stands before the session: away from the set-up position, inside travel."""
+    lateral, longitudinal, vertical = PARKED_OFFSET_MM
+    values = setup.values
+    parked = TableTopPosition(
+        Representation.IEC_61217,
+        values[0] + lateral,
+        values[1] + longitudinal,
+        values[2] + vertical,
+        patient_support_angle_deg=values[5],
+    )
+    travel = settings.session_settings().limits.travel
+    return setup if travel.violations(parked) else parked
+
+
+def _disclose(
+    room: SimulatedRoom,
+    patient: PatientOnCouch,
+    planned: Pose[Fixed, DicomPatient],
+    error: Pose[Fixed, Fixed],
+    seed: int,
+) -> SimulationTruth:
+    """What the simulators knew, judged by the couch's true pose, never by a match."""
+    true_pose = fixed_from_table(room.control("couch").true_position()) @ patient.table_from_dicom
+    return SimulationTruth(residual_of(error), residual_of(true_pose @ planned.inverse()), seed)
+
+
+def _found_in_words(found: dict[str, Any]) -> str:
+    x, y, z = found["translation_mm"]
+    return (
+        f"lateral {x:+.2f}, longitudinal {y:+.2f}, vertical {z:+.2f} mm; "
+        f"pitch {found['pitch_deg']:+.2f}, roll {found['roll_deg']:+.2f}, yaw {found['yaw_deg']:+.2f} deg"
+    )
+
+
+def _six(values: list[float]) -> str:
+    return (
+        "  ".join(f"{value:+9.2f}" for value in values[:3])
+        + " mm"
+        + "".join(f"  {v:+6.2f}" for v in values[3:])
+        + " deg"
+    )

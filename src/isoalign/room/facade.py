@@ -1,0 +1,201 @@
+"""A blocking façade of a treatment room, for scripts and notebooks.
+
+>>> import isoalign
+>>> with isoalign.open_room(scene="ball-bearing", seed=1) as room:  # doctest: +SKIP
+...     images = room.acquire()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from isoalign.devices.client import DeviceClient
+from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_table
+from isoalign.positioning import MoveProgress
+from isoalign.records import Radiograph, Technique
+from isoalign.room.adapters import DaemonCouch, DaemonImagers
+from isoalign.room.errors import SettingsInvalid
+from isoalign.room.processes import ProcessGroup
+from isoalign.room.settings import RoomSettings, load_settings
+from isoalign.room.simulation import Ball, ImagerMisalignment, SimulatedRoom, start_daemon
+
+T = TypeVar("T")
+
+BALL_BEARING = "ball-bearing"
+EMPTY = "empty"
+SCENES = (EMPTY, BALL_BEARING)
+STEEL_MU_PER_MM = 0.95
+"""Steel at 60 keV, 1.2 cm2/g times 7.9 g/cm3 (NIST XCOM for iron)."""
+
+
+def open_room(
+    config: Path | str | None = None,
+    *,
+    scene: str | None = None,
+    seed: int = 0,
+    misalignments: Mapping[str, ImagerMisalignment] | None = None,
+) -> Room:
+    """Open a treatment room and drive it with blocking calls; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    config : path, optional
+        ``room.toml`` of the room; the built-in example without it.
+    scene : str, optional
+        Simulate the machines, with this on the couch: "empty" or "ball-bearing". Without it the machines that the
+        configuration names are driven.
+    seed : int
+        Of the simulated noise.
+    misalignments : mapping of imager name to ImagerMisalignment, optional
+        How the simulated imagers truly stand, as differences from the configuration.
+
+    Raises
+    ------
+    IsoalignError
+        SettingsInvalid, ProcessFailed, or what the devices report.
+    """
+    settings = load_settings(None if config is None else Path(config))
+    if scene is not None and scene not in SCENES:
+        raise SettingsInvalid(f"unknown scene {scene!r}", hint=f"Use one of {', '.join(SCENES)}.")
+    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}))
+
+
+class Room:
+    """An open room; made by :func:`open_room`."""
+
+    def __init__(
+        self, settings: RoomSettings, *, scene: str | None, seed: int, misalignments: dict[str, ImagerMisalignment]
+    ) -> None:
+        self._stack = ExitStack()
+        self.simulation: SimulatedRoom | None = None
+        folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            if scene is None:
+                self.settings = settings
+                socket = folder / "daemon.socket"
+                group = self._stack.enter_context(ProcessGroup(folder))
+                start_daemon(settings, group, folder, socket).wait_ready()
+            else:
+                socket = self._start_simulation(settings, folder, scene, seed, misalignments)
+            self._loop = self._start_loop()
+            self._devices = self._run(DeviceClient.connect(socket, client="script"))
+            self._stack.callback(lambda: self._run(self._devices.close()))
+        except BaseException:
+            self._stack.close()
+            raise
+        self._couch = DaemonCouch(self._devices)
+        self._imagers = DaemonImagers(self._devices, self.settings)
+
+    def acquire(self, technique: Technique | None = None) -> tuple[Radiograph, ...]:
+        """One image of every imager, with the couch at rest."""
+        chosen = technique or self.settings.technique.technique()
+        return tuple(self._run(self._imagers.acquire(chosen)))
+
+    def machine_geometry(self) -> dict[str, ProjectionGeometry]:
+        """Imager name -> the geometry that the configuration gives it."""
+        return {imager.name: imager.geometry() for imager in self.settings.imager}
+
+    def couch_position(self) -> TableTopPosition:
+        """The read-back position of the couch, IEC 61217."""
+        return self._run(self._couch.position())
+
+    def clear(self, reason: str, user: str) -> None:
+        """Clear latched interlocks whose cause is gone; once before the first move of a script."""
+        self._run(self._devices.clear(reason, user))
+
+    def move_couch(
+        self, target: TableTopPosition, *, on_progress: Callable[[MoveProgress], None] | None = None
+    ) -> TableTopPosition:
+        """Move the couch while the enable bar is held, and return where it stopped.
+
+        In a simulated room the pendant's bar is pressed for the script.
+        """
+
+        async def move() -> TableTopPosition:
+            async for progress in self._couch.move(target):
+                if on_progress is not None:
+                    on_progress(progress)
+            return await self._couch.position()
+
+        if self.simulation is None:
+            return self._run(move())
+        pendant = self.simulation.control("pendant")
+        pendant.ask("press")
+        try:
+            return self._run(move())
+        finally:
+            pendant.ask("release")
+
+    def hold(self, reason: str) -> None:
+        """Stop all motion."""
+        self._run(self._couch.hold(reason))
+
+    def close(self) -> None:
+        """Close the room; the couch stops, simulators end."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start_simulation(
+        self,
+        settings: RoomSettings,
+        folder: Path,
+        scene: str,
+        seed: int,
+        misalignments: dict[str, ImagerMisalignment],
+    ) -> Path:
+        setup = settings.session_settings().default_setup
+        simulation = SimulatedRoom(
+            settings,
+            folder,
+            setup,
+            seed=seed,
+            balls=_ball_bearing_phantom(setup) if scene == BALL_BEARING else (),
+            misalignments=misalignments,
+        )
+        self._stack.enter_context(simulation)
+        simulation.start_machines()
+        simulation.start_daemon().wait_ready()
+        self.simulation = simulation
+        self.settings = simulation.settings
+        return simulation.daemon_socket
+
+    def _start_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="isoalign-room", daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+        self._stack.callback(stop)
+        return loop
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _ball_bearing_phantom(setup: TableTopPosition) -> tuple[Ball, ...]:
+    """The built-in ball-bearing phantom, centred at the isocentre with the couch at its set-up position."""
+    from isoalign.calibration import built_in_phantom
+
+    phantom = built_in_phantom()
+    centres = fixed_from_table(setup).inverse().apply(phantom.centres_mm)
+    return tuple(Ball((float(x), float(y), float(z)), phantom.radius_mm, STEEL_MU_PER_MM) for x, y, z in centres)

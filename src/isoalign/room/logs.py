@@ -1,0 +1,37 @@
+"""Structured logs: one JSON object a line on standard error, no patient names."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+
+import structlog
+
+FORBIDDEN_KEYS = frozenset({"patient_name", "name_of_patient", "birth_date", "patient_id"})
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send structured logs of this process to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_identity,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def pseudonym(patient_id: str) -> str:
+    """A short label that stands for a patient in logs and reports; the same for the same patient ID."""
+    return "patient-" + hashlib.sha256(patient_id.encode()).hexdigest()[:8]
+
+
+def _without_identity(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: ("(withheld)" if key in FORBIDDEN_KEYS else value) for key, value in event.items()}

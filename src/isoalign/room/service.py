@@ -1,0 +1,353 @@
+"""The room process: one positioning session at a time, behind a Unix socket.
+
+Run as ``python -m isoalign.room.service --config FILE --daemon SOCKET --socket SOCKET``. It loads the patient over
+DICOM, drives the session, matches, and sends the results back; the device daemon beside it moves the machines.
+Clients call it with :class:`isoalign.room.client.RoomClient`. A client that goes away during a move holds the couch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from isoalign import __version__
+from isoalign.clock import Clock, SystemClock
+from isoalign.devices.client import DeviceClient
+from isoalign.devices.ipc import IpcCall, IpcServer, Peer, Reply
+from isoalign.errors import IsoalignError, error_to_wire
+from isoalign.geometry import Representation, planned_fixed_from_dicom
+from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State
+from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
+from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
+from isoalign.room.logs import configure_logging, pseudonym
+from isoalign.room.patient_data import PatientData, PatientLoad
+from isoalign.room.record_codec import pack
+from isoalign.room.settings import RoomSettings, load_settings
+
+_log = structlog.get_logger("isoalign.room")
+
+Progress = Callable[[str, str, float | None], None]
+Act = Callable[[IpcCall, Progress], Awaitable[Any]]
+
+
+class RoomService:
+    """What the room process does when asked.
+
+    Parameters
+    ----------
+    settings : RoomSettings
+    devices : DeviceClient
+        Connected to the device daemon.
+    data : PatientData
+        The DICOM side.
+    """
+
+    def __init__(self, settings: RoomSettings, devices: DeviceClient, data: PatientData, clock: Clock) -> None:
+        self._settings = settings
+        self._devices = devices
+        self._data = data
+        self._clock = clock
+        self._act = asyncio.Lock()
+        self._progress: Progress = _no_progress
+        self._session: PositioningSession | None = None
+        self._load: PatientLoad | None = None
+        self._session_id = ""
+        self._started_at: datetime = clock.utc()
+        self._last_error: IsoalignError | None = None
+        self._exported: tuple[ExportedObject, ...] = ()
+
+    def handlers(self) -> dict[str, Any]:
+        """The methods that clients may call."""
+        acts: dict[str, Act] = {
+            "load": self._do_load,
+            "move_to_setup": self._do_move_to_setup,
+            "image_and_match": self._do_image_and_match,
+            "approve": self._do_approve,
+            "move": self._do_move,
+            "correct_again": self._do_correct_again,
+            "export": self._do_export,
+        }
+        streams = {name: self._streamed(name, act) for name, act in acts.items()}
+        return {**streams, "status": self._status, "hold": self._hold, "clear": self._clear, "record": self._record}
+
+    def client_gone(self, _: Peer) -> None:
+        """A client that goes away while the couch moves is taken as a hold."""
+        if self._session is not None and self._session.state in MOVING:
+            task = asyncio.get_running_loop().create_task(self._session.hold("the client of the room went away"))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _do_load(self, call: IpcCall, progress: Progress) -> dict[str, Any]:
+        plan_uid = call.require("plan_uid", str)
+        structure_set_uid = call.params.get("structure_set_uid")
+        beam_number = call.params.get("beam_number")
+        self._session, self._load, self._exported, self._last_error = None, None, (), None
+        self._session_id = uuid.uuid4().hex[:12]
+        self._started_at = self._clock.utc()
+        began = self._clock.monotonic_s()
+        load = await asyncio.to_thread(
+            self._data.load, plan_uid, structure_set_uid, lambda text, fraction: progress("load", text, fraction)
+        )
+        beam = load.plan.beam(beam_number)
+        planned = planned_fixed_from_dicom(load.plan.patient_position, beam.isocentre_mm)
+        matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
+        session = PositioningSession(
+            self._settings.session_settings(),
+            DaemonCouch(self._devices),
+            DaemonImagers(self._devices, self._settings),
+            matcher,
+            self._clock,
+            on_event=self._report,
+        )
+        session.load(load.plan, beam)
+        session.started_s = began
+        session.timeline.extend(_load_timeline(load))
+        await self._devices.clear("session start", "room")
+        self._session, self._load = session, load
+        _log.info("patient loaded", session=self._session_id, patient=pseudonym(load.plan.patient.patient_id))
+        return {
+            "session_id": self._session_id,
+            "plan_label": load.plan.label,
+            "beam": beam.name,
+            "slices": int(load.volume.hounsfield.shape[0]),
+            "warnings": list(load.warnings),
+        }
+
+    async def _do_move_to_setup(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+        return {"target": list((await self._need_session().move_to_setup()).values)}
+
+    async def _do_image_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+        session = self._need_session()
+        match = await session.image_and_match()
+        residual = match.residual
+        answer: dict[str, Any] = {
+            "verdict": match.verdict.value,
+            "distance_mm": residual.distance_mm,
+            "angle_deg": residual.angle_deg,
+            "translation_mm": residual.translation_mm.tolist(),
+            "pitch_deg": residual.pitch_deg,
+            "roll_deg": residual.roll_deg,
+            "yaw_deg": residual.patient_support_angle_deg,
+            "within_tolerance": session.within_tolerance,
+        }
+        correction = session.correction
+        if session.state is State.MATCHED and correction is not None:
+            answer["correction"] = {
+                "id": correction.correction_id,
+                "start_iec": list(correction.start.values),
+                "target_iec": list(correction.target.values),
+                "target_isocentric": list(
+                    correction.target.in_representation(Representation.ISOCENTRIC_STANDARD).values
+                ),
+                "limited_axes": list(correction.limited.limited_axes),
+            }
+        return answer
+
+    async def _do_approve(self, call: IpcCall, _: Progress) -> dict[str, Any]:
+        approval = self._need_session().approve(call.require("correction_id", str), call.require("user", str))
+        return {"approved_at": approval.approved_at.isoformat()}
+
+    async def _do_move(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+        return {"arrived": list((await self._need_session().move_by_correction()).values)}
+
+    async def _do_correct_again(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+        return {"correction_id": self._need_session().correct_again().correction_id}
+
+    async def _do_export(self, _: IpcCall, progress: Progress) -> dict[str, Any]:
+        session, load = self._need_session(), self._load
+        assert load is not None
+        assert session.beam is not None
+        began = self._clock.monotonic_s()
+        self._exported = await asyncio.to_thread(
+            self._data.export, load, session.beam, tuple(session.passes), lambda text, f: progress("export", text, f)
+        )
+        took = self._clock.monotonic_s() - began
+        session.timeline.append(
+            TimelineEntry(began - session.started_s, "sent to the archive", f"{len(self._exported)} objects", took)
+        )
+        return {"objects": [dataclasses.asdict(item) for item in self._exported]}
+
+    async def _hold(self, call: IpcCall) -> dict[str, Any]:
+        reason = str(call.params.get("reason") or "hold")
+        if self._session is None:
+            await self._devices.hold(reason)
+        else:
+            await self._session.hold(reason)
+        return {"state": self._state()}
+
+    async def _clear(self, call: IpcCall) -> dict[str, Any]:
+        reason, user = call.require("reason", str), call.require("user", str)
+        self._need_session().clear(reason)
+        await self._devices.clear(reason, user)
+        return {"state": self._state()}
+
+    def _status(self, _: IpcCall) -> dict[str, Any]:
+        session = self._session
+        return {
+            "state": self._state(),
+            "session_id": self._session_id,
+            "approved": session is not None and session.approval is not None,
+            "passes": 0 if session is None else len(session.passes),
+        }
+
+    def _record(self, _: IpcCall) -> Reply:
+        document, arrays = pack(self.session_record())
+        return Reply(document, attachments=tuple(arrays))
+
+    def session_record(self) -> SessionRecord:
+        """Everything about the session so far."""
+        session, load = self._need_session(), self._load
+        assert load is not None
+        assert session.plan is not None
+        assert session.beam is not None
+        outcome, message = self._outcome(session)
+        return SessionRecord(
+            session_id=self._session_id,
+            started_at=self._started_at,
+            duration_s=self._clock.monotonic_s() - session.started_s,
+            outcome=outcome,
+            message=message,
+            patient_label=pseudonym(session.plan.patient.patient_id),
+            plan_label=session.plan.label,
+            beam_name=session.beam.name,
+            machine=self._settings.machine_name,
+            patient_position=session.plan.patient_position.value,
+            tolerance=session.settings.tolerance,
+            passes=tuple(session.passes),
+            correction=session.correction,
+            approval=session.approval,
+            arrived=session.arrived,
+            exported=self._exported,
+            timeline=tuple(session.timeline),
+            warnings=tuple(load.warnings),
+            software={"isoalign": __version__, "python": sys.version.split()[0]},
+        )
+
+    def _outcome(self, session: PositioningSession) -> tuple[Outcome, str]:
+        if session.state is State.VERIFIED:
+            residual = session.passes[-1].match.residual
+            figures = f"{residual.distance_mm:.2f} mm and {residual.largest_axis_deg:.2f} deg"
+            if session.within_tolerance:
+                return Outcome.ALIGNED, f"residual {figures}: within tolerance"
+            return Outcome.OUT_OF_TOLERANCE, f"residual {figures}: out of tolerance"
+        message = str(self._last_error or f"the session ended while '{session.state.value}'")
+        if session.state is State.HELD:
+            return Outcome.HELD, message
+        refused = self._last_error is not None and self._last_error.code == "match.refused"
+        return (Outcome.MATCH_REFUSED if refused else Outcome.FAILED), message
+
+    def _report(self, step: str, text: str, fraction: float | None) -> None:
+        self._progress(step, text, fraction)  # whichever act runs now
+
+    def _state(self) -> str:
+        return (State.IDLE if self._session is None else self._session.state).value
+
+    def _need_session(self) -> PositioningSession:
+        if self._session is None:
+            raise IllegalAct("no patient is loaded", hint="Load a plan first.")
+        return self._session
+
+    def _streamed(self, name: str, act: Act) -> Callable[[IpcCall], AsyncIterator[Any]]:
+        """An act as a stream of progress events with its result as the last one; one act at a time."""
+
+        async def stream(call: IpcCall) -> AsyncIterator[Any]:
+            if self._act.locked():
+                raise IllegalAct(f"'{name}' cannot begin while another act runs", hint="Wait for it, or hold.")
+            async with self._act:
+                events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+                loop = asyncio.get_running_loop()
+
+                def progress(step: str, text: str, fraction: float | None) -> None:
+                    event = {"step": step, "text": text, "fraction": fraction}
+                    loop.call_soon_threadsafe(events.put_nowait, event)
+
+                self._progress = progress
+                task = asyncio.ensure_future(act(call, progress))
+                task.add_done_callback(lambda _: loop.call_soon(events.put_nowait, None))
+                try:
+                    while (event := await events.get()) is not None:
+                        yield event
+                    yield {"result": await task}
+                except IsoalignError as error:
+                    self._last_error = error
+                    _log.warning("act failed", act=name, **_loggable(error))
+                    raise
+                finally:
+                    self._progress = _no_progress
+                    task.cancel()
+                    await asyncio.wait([task])
+
+        return stream
+
+
+def _no_progress(_step: str, _text: str, _fraction: float | None) -> None:
+    return None
+
+
+def _loggable(error: IsoalignError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message}
+
+
+def _load_timeline(load: PatientLoad) -> list[TimelineEntry]:
+    return [
+        TimelineEntry(0.0, "patient loaded over DICOM", f"{len(load.volume.sop_instance_uids)} slices", load.dicom_s),
+        TimelineEntry(load.dicom_s, "CT prepared for matching", "", load.prepare_s),
+    ]
+
+
+async def serve(settings: RoomSettings, daemon: Path, socket: Path, clock: Clock) -> None:
+    """Run the room process until it is told to end (SIGTERM, or end of its standard input)."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    _stop_at_end_of_input(loop, stop)
+    devices = await DeviceClient.connect(daemon, client="room")
+    try:
+        with PatientData(settings, clock) as data:
+            service = RoomService(settings, devices, data, clock)
+            async with IpcServer(socket, service.handlers(), on_disconnect=service.client_gone):
+                print(json.dumps({"ready": True, "kind": "room", "socket": str(socket)}), flush=True)
+                _log.info("room ready", room=settings.name)
+                await stop.wait()
+    finally:
+        await devices.close()
+
+
+def _stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def readable() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), readable)
+
+
+def main() -> int:
+    """Entry point of the room process."""
+    parser = argparse.ArgumentParser(prog="python -m isoalign.room.service", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="room.toml, or the same as .json")
+    parser.add_argument("--daemon", type=Path, required=True, help="socket of the device daemon")
+    parser.add_argument("--socket", type=Path, required=True, help="socket to serve on")
+    options = parser.parse_args()
+    configure_logging()
+    try:
+        asyncio.run(serve(load_settings(options.config), options.daemon, options.socket, SystemClock()))
+    except IsoalignError as error:
+        _log.error("room process ends", **error_to_wire(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

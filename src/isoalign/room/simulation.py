@@ -1,0 +1,299 @@
+"""A simulated treatment room: every machine a process of its own, speaking real bytes.
+
+Starts the firmware simulators, the archive peer, the device daemon and the room process, hands each the others'
+addresses, and stops them again. What the simulators know (the hidden set-up error) reaches only the panel simulators'
+scene file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from isoalign.geometry import DicomPatient, Fixed, Pose, TableTop, TableTopPosition, fixed_from_table
+from isoalign.records import Volume
+from isoalign.room.archives import ArchiveKind, start_archive
+from isoalign.room.processes import ChildProcess, ProcessGroup
+from isoalign.room.settings import PeerSettings, RoomSettings
+from isoalign.room.simulator_control import SimulatorControl
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class PatientOnCouch:
+    """What lies on the couch: the CT as the X-rays see it, and how it truly lies on the table top."""
+
+    volume: Volume
+    table_from_dicom: Pose[TableTop, DicomPatient]
+
+    @classmethod
+    def with_setup_error(
+        cls,
+        volume: Volume,
+        planned: Pose[Fixed, DicomPatient],
+        setup: TableTopPosition,
+        error: Pose[Fixed, Fixed],
+    ) -> PatientOnCouch:
+        """A patient who, with the couch at ``setup``, lies wrong by ``error`` (about the isocentre)."""
+        return cls(volume, fixed_from_table(setup).inverse() @ error @ planned)
+
+
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """A metal ball fixed to the table top, mm."""
+
+    centre_mm: tuple[float, float, float]
+    radius_mm: float
+    mu_per_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImagerMisalignment:
+    """How an imager truly stands, as differences from what the room believes."""
+
+    gantry_angle_deg: float = 0.0
+    sad_mm: float = 0.0
+    sid_mm: float = 0.0
+    receptor_translation_mm: tuple[float, float] = (0.0, 0.0)
+    receptor_angle_deg: float = 0.0
+
+
+class SimulatedRoom:
+    """The processes of a simulated room; use as a context manager.
+
+    Parameters
+    ----------
+    settings : RoomSettings
+        What the room believes; its device and archive addresses are replaced by the simulators'.
+    output : Path
+        Logs and the scene go here.
+    start_position : TableTopPosition
+        Where the couch stands at first.
+    """
+
+    def __init__(
+        self,
+        settings: RoomSettings,
+        output: Path,
+        start_position: TableTopPosition,
+        *,
+        seed: int = 0,
+        patient: PatientOnCouch | None = None,
+        balls: Sequence[Ball] = (),
+        couch_top: bool = True,
+        misalignments: dict[str, ImagerMisalignment] | None = None,
+        archive: ArchiveKind | None = None,
+        scene_file: Path | None = None,
+    ) -> None:
+        self.output = output
+        self.settings = settings
+        self.seed = seed
+        self.archive_kind = archive
+        self._start_position = start_position
+        self._scene_file = scene_file
+        self._patient = patient
+        self._balls = tuple(balls)
+        self._couch_top = couch_top
+        self._misalignments = misalignments or {}
+        # sockets need a short path, and their folder must not outlive the room
+        self._run_folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
+        self.processes = ProcessGroup(output / "logs")
+        self._controls: dict[str, SimulatorControl] = {}
+
+    @property
+    def daemon_socket(self) -> Path:
+        """Where the device daemon listens."""
+        return self._run_folder / "daemon.socket"
+
+    @property
+    def room_socket(self) -> Path:
+        """Where the room process listens."""
+        return self._run_folder / "room.socket"
+
+    def start_machines(self) -> None:
+        """Start couch, imager and pendant simulators (and the archive), and note their addresses."""
+        position = [repr(value) for value in self._start_position.values]
+        couch = self.processes.start(
+            "couch", ["-m", "isoalign.simulators", "couch", "--seed", str(self.seed), "--start", *position]
+        )
+        pendant = self.processes.start("pendant", ["-m", "isoalign.simulators", "pendant"])
+        if self.archive_kind is not None:
+            assert self.settings.dicom is not None
+            dicom = self.settings.dicom.model_copy(update={"port": free_port()})
+            peer = start_archive(self.archive_kind, self.processes, self._run_folder, dicom)
+            self._replace(dicom=dicom.model_copy(update={"archive": peer}))
+        couch.wait_ready()
+        scene = self._scene_file or self._write_scene(couch.ready["truth"])
+        for number, imager in enumerate(self.settings.imager):
+            self.processes.start(
+                f"imager-{imager.name}",
+                [
+                    "-m",
+                    "isoalign.simulators",
+                    "imager",
+                    "--name",
+                    imager.name,
+                    "--scene",
+                    str(scene),
+                    "--seed",
+                    str(self.seed * 16 + number),
+                ],
+            )
+        pendant.wait_ready()
+        imagers = []
+        for imager in self.settings.imager:
+            ready = self.processes[f"imager-{imager.name}"].wait_ready()
+            addresses = {role: ready[role] for role in ("generator", "panel", "image")}
+            imagers.append({**imager.model_dump(), **addresses})
+        couch_settings = {} if self.settings.couch is None else self.settings.couch.model_dump()
+        self._replace(
+            couch={**couch_settings, "serial": couch.ready["serial"], "baud": couch.ready["baud"]},
+            pendant=pendant.ready["pendant"],
+            imager=imagers,
+        )
+
+    def start_daemon(self) -> ChildProcess:
+        """Start the device daemon; not yet ready."""
+        return start_daemon(self.settings, self.processes, self._run_folder, self.daemon_socket)
+
+    def start_room(self) -> ChildProcess:
+        """Start the room process; not yet ready. The daemon must be ready."""
+        path = self._run_folder / "room.json"
+        path.write_text(self.settings.model_dump_json(indent=2), encoding="utf-8")
+        return self.processes.start(
+            "room",
+            [
+                "-m",
+                "isoalign.room.service",
+                "--config",
+                str(path),
+                "--daemon",
+                str(self.daemon_socket),
+                "--socket",
+                str(self.room_socket),
+            ],
+        )
+
+    def ready_lines(self) -> list[dict[str, Any]]:
+        """What each machine said when it was ready: its kind and its addresses."""
+        names = ("couch", "pendant", *(f"imager-{imager.name}" for imager in self.settings.imager))
+        return [self.processes[name].ready for name in names]
+
+    def control(self, name: str) -> SimulatorControl:
+        """The truth-and-fault line of ``couch``, ``pendant`` or ``imager-<name>``."""
+        if name not in self._controls:
+            key = "control" if name == "pendant" else "truth"
+            self._controls[name] = SimulatorControl(self.processes[name].ready[key])
+        return self._controls[name]
+
+    def close(self) -> None:
+        """Stop every process and remove the sockets."""
+        for control in self._controls.values():
+            control.close()
+        self._controls.clear()
+        self.processes.close()
+        shutil.rmtree(self._run_folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _replace(self, **changes: Any) -> None:
+        document = self.settings.model_dump(mode="json")
+        for key, value in changes.items():
+            document[key] = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        self.settings = RoomSettings.model_validate(document)
+
+    def _write_scene(self, couch_truth: dict[str, Any]) -> Path:
+        # the scene is the simulators' business; loading their reader here would load their kernels
+        import numpy as np
+
+        volume_name = None
+        if self._patient is not None:
+            volume_name = "patient.npz"
+            volume = self._patient.volume
+            np.savez(
+                self._run_folder / volume_name,
+                hounsfield=np.asarray(volume.hounsfield, dtype=np.int16),
+                dicom_from_index=volume.dicom_from_index,
+            )
+        scene = {
+            "volume": volume_name,
+            "table_from_dicom": None if self._patient is None else self._patient.table_from_dicom.matrix.tolist(),
+            "couch_top": self._couch_top,
+            "spheres": [
+                {"centre_mm": list(ball.centre_mm), "radius_mm": ball.radius_mm, "mu_per_mm": ball.mu_per_mm}
+                for ball in self._balls
+            ],
+            "couch_truth": couch_truth,
+            "fixed_table_position": None,
+            "imagers": {imager.name: self._true_imager(imager.name) for imager in self.settings.imager},
+            "seed": self.seed,
+        }
+        path = self._run_folder / "scene.json"
+        path.write_text(json.dumps(scene), encoding="utf-8")
+        return path
+
+    def _true_imager(self, name: str) -> dict[str, Any]:
+        believed = next(imager for imager in self.settings.imager if imager.name == name)
+        off = self._misalignments.get(name, ImagerMisalignment())
+        return {
+            "gantry_angle_deg": believed.gantry_angle_deg + off.gantry_angle_deg,
+            "sad_mm": believed.sad_mm + off.sad_mm,
+            "sid_mm": believed.sid_mm + off.sid_mm,
+            "rows": believed.rows,
+            "columns": believed.columns,
+            "pixel_mm": believed.pixel_mm,
+            "receptor_translation_mm": [
+                a + b for a, b in zip(believed.receptor_translation_mm, off.receptor_translation_mm, strict=True)
+            ],
+            "receptor_angle_deg": believed.receptor_angle_deg + off.receptor_angle_deg,
+        }
+
+
+def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, socket_path: Path) -> ChildProcess:
+    """Write the device daemon's configuration and start it; not yet ready."""
+    couch = settings.couch
+    config: dict[str, Any] = {
+        "socket": str(socket_path),
+        "couch": None if couch is None else {"serial": couch.serial, "baud": couch.baud},
+        "pendant": None if settings.pendant is None else settings.pendant.model_dump(),
+        "imagers": [
+            {
+                "name": imager.name,
+                "generator": imager.generator.model_dump(),
+                "panel": imager.panel.model_dump(),
+                "image": imager.image.model_dump(),
+            }
+            for imager in settings.imager
+        ],
+    }
+    if couch is not None:
+        config["limits"] = {axis: list(limits) for axis, limits in couch.travel.limits().ranges.items()}
+    path = folder / "daemon.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path)])
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def loopback_peer(ae_title: str, port: int) -> PeerSettings:
+    """A DICOM peer on this machine."""
+    return PeerSettings(ae_title=ae_title, host=LOOPBACK, port=port)

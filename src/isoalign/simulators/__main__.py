@@ -1,0 +1,32 @@
+"""``python -m isoalign.simulators couch|imager|pendant``: one firmware simulator as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+KINDS = {
+    "couch": "six-axis couch on a pseudo-terminal",
+    "imager": "generator and flat panel of one kV imager on TCP",
+    "pendant": "hand pendant with the enabling switch on TCP",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, run, return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m isoalign.simulators", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for kind, what in KINDS.items():
+        one = kinds.add_parser(kind, help=what)
+        one.add_argument("--stay", action="store_true", help="do not end when stdin ends")
+        if given and given[0] == kind:
+            importlib.import_module(f"isoalign.simulators.{kind}").add_arguments(one)
+    options = parser.parse_args(given)
+    importlib.import_module(f"isoalign.simulators.{options.kind}").main(options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

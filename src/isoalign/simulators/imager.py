@@ -1,0 +1,354 @@
+"""The imager simulator process: generator, panel and image connection of one kV imager."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from isoalign.clock import Clock, SystemClock
+from isoalign.errors import IsoalignError, error_to_wire
+from isoalign.protocol import ImageFrame, RecordReader, image_records
+from isoalign.protocol.errors import FrameError
+from isoalign.protocol.messages import ImageRelease, ImageResend
+from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, UnknownFault
+from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
+from isoalign.simulators.panel_firmware import PanelFirmware
+from isoalign.simulators.process import (
+    LOCAL_HOST,
+    Request,
+    address_of,
+    configure_log,
+    say_ready,
+    serve_json_lines,
+    until_end,
+)
+from isoalign.simulators.renderer import Renderer
+from isoalign.simulators.tcp_device import TcpDevice
+
+_log = structlog.get_logger("isoalign.simulators.imager")
+
+FAULTS = ("silent", "no_ready", "expose_fails", "drop_chunk", "corrupt_chunk", "no_frame")
+COUCH_TRUTH_TIMEOUT_S = 2.0
+FLAT_FIELD_COUNTS = 12_000
+
+
+class ImageConnection:
+    """Sends frames to the latest host and sends rows again when asked.
+
+    Parameters
+    ----------
+    frame : callable
+        The frame that the panel has, or None.
+    release : callable
+        Tells the panel that the host has a frame.
+
+    Attributes
+    ----------
+    chunks_to_drop, chunks_to_corrupt : int
+        Faults: so many chunks of what is sent next are left out, or damaged.
+    """
+
+    def __init__(self, frame: Callable[[], ImageFrame | None], release: Callable[[int], None]) -> None:
+        self._frame = frame
+        self._release = release
+        self._writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
+        self.address: dict[str, Any] = {}
+        self.chunks_to_drop = 0
+        self.chunks_to_corrupt = 0
+
+    async def start(self) -> None:
+        """Listen on a free local port."""
+        self._server = await asyncio.start_server(self._serve, LOCAL_HOST, 0)
+        self.address = address_of(self._server)
+
+    def close(self) -> None:
+        """Stop listening, drop the host."""
+        if self._server is not None:
+            self._server.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def offer(self, frame: ImageFrame, first_row: int = 0, row_count: int | None = None) -> None:
+        """Send a frame, or some rows of it, to the host that is connected, if any."""
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            return
+        records = list(image_records(frame, first_row=first_row, row_count=row_count))
+        for number, record in enumerate(records):
+            is_chunk = number < len(records) - 1
+            if is_chunk and self.chunks_to_drop > 0:
+                self.chunks_to_drop -= 1
+            elif is_chunk and self.chunks_to_corrupt > 0:
+                self.chunks_to_corrupt -= 1
+                damaged = bytearray(record)
+                damaged[len(damaged) // 2] ^= 0x40
+                writer.write(bytes(damaged))
+            else:
+                writer.write(record)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = writer
+        waiting = self._frame()
+        if waiting is not None:
+            self.offer(waiting)
+        records = RecordReader()
+        try:
+            while data := await reader.read(4096):
+                for message in records.feed(data):
+                    frame = self._frame()
+                    if isinstance(message, ImageRelease):
+                        self._release(message.frame_id)
+                    elif isinstance(message, ImageResend) and frame is not None and frame.frame_id == message.frame_id:
+                        self.offer(frame, message.first_row, message.row_count)
+        except (ConnectionError, FrameError):
+            pass  # the host went away, or what it sends makes no sense: it has to connect again
+        except asyncio.CancelledError:
+            pass  # the server is being closed
+        finally:
+            writer.close()
+            if self._writer is writer:
+                self._writer = None
+
+
+class ImagerSimulator:
+    """One kV imager: what joins generator, panel, patient and truth.
+
+    Faults: ``silent`` {device: generator|panel}, ``no_ready``, ``expose_fails``, ``drop_chunk`` {count},
+    ``corrupt_chunk`` {count}, ``no_frame`` (the read-out fails).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        seed: int,
+        rows: int,
+        columns: int,
+        renderer: Renderer | None,
+        couch_truth: dict[str, Any] | None,
+    ) -> None:
+        now_s = clock.monotonic_s()
+        self.name = name
+        self._clock = clock
+        self._renderer = renderer
+        self._couch_truth = couch_truth
+        self._no_frame = False
+        self._pose: asyncio.Task[list[float] | None] | None = None
+        self._reading: set[asyncio.Task[None]] = set()
+        self.exposures = 0
+        self.last_position: list[float] | None = None
+        self.panel = PanelFirmware(
+            now_s=now_s,
+            rows=rows,
+            columns=columns,
+            serial_number=f"SIM-PANEL-{name}"[:16],
+            on_read_out=self._read_out,
+            on_frame=self._offer,
+        )
+        self.generator = GeneratorFirmware(
+            now_s=now_s,
+            seed=seed,
+            serial_number=f"SIM-GEN-{name}"[:16],
+            on_xrays=self._xrays,
+            on_xrays_over=self.panel.xrays_over,
+        )
+        self.images = ImageConnection(lambda: self.panel.frame, self.panel.release)
+        self.generator_line = TcpDevice(self.generator, clock)
+        self.panel_line = TcpDevice(self.panel, clock)
+
+    async def start(self) -> None:
+        """Open the three ports."""
+        await self.generator_line.start()
+        await self.panel_line.start()
+        await self.images.start()
+
+    async def close(self) -> None:
+        """Close everything."""
+        tasks = [*self._reading, *([self._pose] if self._pose else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.images.close()
+        await self.generator_line.close()
+        await self.panel_line.close()
+        if self._renderer is not None:
+            await self._renderer.close()
+
+    def answer(self, request: Request) -> Request:
+        """One request on the truth connection."""
+        action = request["do"]
+        if action == "truth":
+            return {
+                "name": self.name,
+                "generator": self.generator.phase.name,
+                "panel": self.panel.phase.name,
+                "exposures": self.exposures,
+                "position": self.last_position,
+                "faults": sorted(self.generator.faults | self.panel.faults),
+                "t_s": self._clock.monotonic_s(),
+            }
+        if action not in {"fault", "clear"}:
+            raise InvalidTruthRequest(f"unknown request {action!r}; known are truth, fault and clear")
+        self._set_fault(request, active=action == "fault")
+        _log.info("imager.fault", action=action, fault=request.get("name"))
+        return {"ok": True}
+
+    def _set_fault(self, request: Request, *, active: bool) -> None:
+        name = request.get("name")
+        if name == "silent":
+            device = request.get("device", "panel")
+            if device not in {"generator", "panel"}:
+                raise InvalidTruthRequest(f"device {device!r}: generator or panel")
+            faults = self.generator.faults if device == "generator" else self.panel.faults
+            faults.add("silent") if active else faults.discard("silent")
+        elif name in {"no_ready", "expose_fails"}:
+            self.generator.faults.add(name) if active else self.generator.faults.discard(name)
+        elif name == "drop_chunk":
+            self.images.chunks_to_drop = int(request.get("count", 1)) if active else 0
+        elif name == "corrupt_chunk":
+            self.images.chunks_to_corrupt = int(request.get("count", 1)) if active else 0
+        elif name == "no_frame":
+            self._no_frame = active
+        else:
+            raise UnknownFault(f"the imager cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
+
+    def _xrays(self, exposure_id: int, now_s: float) -> None:
+        """X-rays begin: the couch is where it is now."""
+        self.panel.xrays(exposure_id, now_s)
+        self._pose = asyncio.create_task(self._ask_couch(), name="couch-truth")
+
+    def _offer(self, frame: ImageFrame) -> None:
+        self.images.offer(frame)
+
+    def _read_out(self, measured: MeasuredExposure) -> None:
+        task = asyncio.create_task(self._make_frame(measured), name="read-out")
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _make_frame(self, measured: MeasuredExposure) -> None:
+        try:
+            if self._no_frame:
+                raise CannotRender("the fault no_frame is played")
+            position = await self._pose if self._pose else None
+            pixels = await self._pixels(measured, position)
+        except IsoalignError as error:
+            _log.error("imager.no-frame", error=error.code, message=error.message)
+            self.panel.read_out_failed(self._clock.monotonic_s())
+        else:
+            self.exposures += 1
+            self.last_position = position
+            self.panel.frame_read(pixels, self._clock.monotonic_s())
+        self.panel_line.run_once()
+
+    async def _pixels(self, measured: MeasuredExposure, position: Sequence[float] | None) -> bytes:
+        if self._renderer is None:
+            return _flat_field(self.panel.rows, self.panel.columns, self.exposures)
+        frame = await self._renderer.render(
+            position,
+            tube_voltage_kv=measured.tube_voltage_v * 1e-3,
+            tube_current_ma=measured.tube_current_ua * 1e-3,
+            exposure_time_ms=measured.exposure_time_us * 1e-3,
+            exposure_number=self.exposures,
+        )
+        if (frame.rows, frame.columns) != (self.panel.rows, self.panel.columns):
+            raise CannotRender(
+                f"{frame.rows} x {frame.columns} pixels were rendered for a panel of "
+                f"{self.panel.rows} x {self.panel.columns}"
+            )
+        return frame.pixels
+
+    async def _ask_couch(self) -> list[float] | None:
+        """The couch's true position now."""
+        if self._couch_truth is None:
+            return None
+        host, port = self._couch_truth["host"], self._couch_truth["port"]
+        try:
+            async with asyncio.timeout(COUCH_TRUTH_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    writer.write(b'{"do": "truth"}\n')
+                    answer = json.loads(await reader.readline())
+                finally:
+                    writer.close()
+            return [float(value) for value in answer["position"]]
+        except (OSError, TimeoutError, ValueError, KeyError) as error:
+            raise CannotRender(f"the couch at {host}:{port} does not tell its true position") from error
+
+
+def _flat_field(rows: int, columns: int, number: int) -> bytes:
+    """A frame for an imager without a scene: even light that falls off to the edges, with noise."""
+    y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    light = FLAT_FIELD_COUNTS * (1 - 0.2 * (x * x + y * y))
+    noisy = light + np.random.default_rng(number).normal(0.0, 40.0, light.shape)
+    pixels: bytes = np.clip(noisy, 0, 65535).astype("<u2").tobytes()
+    return pixels
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command-line arguments of this simulator."""
+    parser.add_argument("--name", required=True, help="name of the imager, as in the scene")
+    parser.add_argument("--scene", type=Path, help="scene file; without it the panel sends a flat field")
+    parser.add_argument("--seed", type=int, default=0, help="of boost times and measurement errors")
+    parser.add_argument("--rows", type=int, default=1024, help="without a scene")
+    parser.add_argument("--columns", type=int, default=768, help="without a scene")
+
+
+async def _main(options: argparse.Namespace) -> int:
+    clock = SystemClock()
+    renderer: Renderer | None = None
+    described: dict[str, Any] = {"rows": options.rows, "columns": options.columns, "couch_truth": None}
+    if options.scene is not None:
+        renderer = Renderer(options.scene, options.name)
+        try:
+            described = await renderer.start()
+        except IsoalignError as error:
+            _log.error("imager.cannot-start", **error_to_wire(error))
+            await renderer.close()
+            return 2
+    simulator = ImagerSimulator(
+        options.name,
+        clock=clock,
+        seed=options.seed,
+        rows=int(described["rows"]),
+        columns=int(described["columns"]),
+        renderer=renderer,
+        couch_truth=described["couch_truth"],
+    )
+    await simulator.start()
+    truth = await serve_json_lines(simulator.answer)
+    say_ready(
+        kind="imager",
+        name=options.name,
+        generator=simulator.generator_line.address,
+        panel=simulator.panel_line.address,
+        image=simulator.images.address,
+        truth=address_of(truth),
+    )
+    try:
+        await until_end(stay=options.stay)
+    finally:
+        truth.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await simulator.close()
+    return 0
+
+
+def main(options: argparse.Namespace) -> None:
+    """Run until told to end."""
+    configure_log(f"imager-{options.name}")
+    code = asyncio.run(_main(options))
+    if code:
+        sys.exit(code)

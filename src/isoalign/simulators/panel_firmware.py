@@ -1,0 +1,215 @@
+"""The panel's firmware: arms, integrates while X-rays are on, reads out, offers the frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from isoalign.protocol import DeviceIdentity, DeviceSession, ImageFrame, Message, next_counter
+from isoalign.protocol.messages import (
+    PANEL_HEARTBEAT_EXPIRY_US,
+    PANEL_STATE_PERIOD_US,
+    Arm,
+    Capability,
+    CommandReason,
+    CommandStatus,
+    DeviceKind,
+    Disarm,
+    ExposureOutcome,
+    FrameReady,
+    Hello,
+    PanelFault,
+    PanelPhase,
+    PanelState,
+)
+from isoalign.simulators.generator_firmware import MeasuredExposure
+
+TEMPERATURE_MDEG_C = 31_500
+
+
+class PanelFirmware:
+    """One flat panel.
+
+    Parameters
+    ----------
+    now_s : float
+        The time at which the device boots.
+    rows, columns : int
+        Size of a frame.
+    on_read_out : callable
+        Called when the panel begins to read out, with what the generator measured; whoever makes the image answers
+        with :meth:`frame_read` or :meth:`read_out_failed`.
+    on_frame : callable
+        Called with a frame that is to be offered on the image connection.
+
+    Attributes
+    ----------
+    faults : set of str
+        ``silent``.
+    frame : ImageFrame or None
+        The latest frame, until the host releases it or arms anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        now_s: float,
+        rows: int,
+        columns: int,
+        serial_number: str = "SIM-PANEL",
+        on_read_out: Callable[[MeasuredExposure], None] = lambda _measured: None,
+        on_frame: Callable[[ImageFrame], None] = lambda _frame: None,
+    ) -> None:
+        self.session = DeviceSession(
+            DeviceIdentity(
+                kind=DeviceKind.PANEL,
+                capabilities=Capability.IMAGES,
+                serial_number=serial_number,
+                heartbeat_expiry_us=PANEL_HEARTBEAT_EXPIRY_US,
+                state_period_us=PANEL_STATE_PERIOD_US,
+            ),
+            boot_s=now_s,
+        )
+        self.faults: set[str] = set()
+        self.phase = PanelPhase.IDLE
+        self.fault = PanelFault.NONE
+        self.frame: ImageFrame | None = None
+        self.rows, self.columns = rows, columns
+        self._on_read_out = on_read_out
+        self._on_frame = on_frame
+        self._armed: Arm | None = None
+        self._window_ends_s = math.inf
+        self._frame_id = 0
+        self._state_count = 0
+        self._next_state_s = now_s
+
+    @property
+    def exposure_id(self) -> int:
+        """Exposure that the panel was armed for last; 0 before the first."""
+        return self._armed.exposure_id if self._armed else 0
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take received bytes."""
+        if "silent" in self.faults:
+            return
+        for message in self.session.feed(data, now_s):
+            self._act(message, now_s)
+
+    def step(self, now_s: float) -> None:
+        """Let time pass."""
+        if self.session.poll(now_s) is not None:
+            self.phase = PanelPhase.IDLE
+        if self.phase is PanelPhase.ARMED and now_s >= self._window_ends_s:
+            self._fail(PanelFault.NO_EXPOSURE, now_s)
+        if now_s >= self._next_state_s:
+            self._next_state_s = now_s + PANEL_STATE_PERIOD_US * 1e-6
+            self._state_count = next_counter(self._state_count)
+            self.session.send(self._state(now_s), now_s)
+
+    def take_output(self) -> bytes:
+        """The bytes to be sent."""
+        data = self.session.take_output()
+        return b"" if "silent" in self.faults else data
+
+    def connection_lost(self, now_s: float) -> None:  # noqa: ARG002
+        """The host went away: disarm."""
+        self.session.connection_lost()
+        self.phase = PanelPhase.IDLE
+
+    def xrays(self, exposure_id: int, now_s: float) -> None:  # noqa: ARG002
+        """X-rays hit the panel. What reaches a panel that is not armed leaves no trace."""
+        if self.phase is PanelPhase.ARMED:
+            self.phase = PanelPhase.INTEGRATING
+
+    def xrays_over(self, measured: MeasuredExposure, now_s: float) -> None:
+        """X-rays have ended; a short dose is still an image."""
+        if self.phase is not PanelPhase.INTEGRATING:
+            return
+        if measured.outcome is ExposureOutcome.COMPLETE:
+            self.phase = PanelPhase.READING
+            self._on_read_out(measured)
+        else:
+            self._fail(PanelFault.NO_EXPOSURE, now_s)
+
+    def frame_read(self, pixels: bytes, now_s: float) -> None:
+        """The pixels of the frame: rows x columns, unsigned 16 bit, little-endian."""
+        if self.phase is not PanelPhase.READING or self._armed is None:
+            return
+        self._frame_id = next_counter(self._frame_id) or 1
+        self.frame = ImageFrame(self._frame_id, self._armed.exposure_id, self.rows, self.columns, pixels)
+        self.phase = PanelPhase.IDLE
+        self.session.send(
+            FrameReady(
+                frame_id=self.frame.frame_id,
+                exposure_id=self.frame.exposure_id,
+                rows=self.rows,
+                columns=self.columns,
+                pixels_crc=self.frame.pixels_crc,
+            ),
+            now_s,
+        )
+        self.session.report(self._armed.command_id, CommandStatus.DONE, now_s)
+        self._on_frame(self.frame)
+
+    def read_out_failed(self, now_s: float) -> None:
+        """There will be no frame."""
+        if self.phase is PanelPhase.READING:
+            self._fail(PanelFault.READOUT_FAILED, now_s)
+
+    def release(self, frame_id: int) -> None:
+        """The host has the frame."""
+        if self.frame is not None and self.frame.frame_id == frame_id:
+            self.frame = None
+
+    def _act(self, message: Message, now_s: float) -> None:
+        if isinstance(message, Hello):
+            self.phase = PanelPhase.IDLE
+            self._next_state_s = now_s
+        elif isinstance(message, Arm):
+            self._arm(message, now_s)
+        elif isinstance(message, Disarm):
+            if self.phase is not PanelPhase.IDLE and self._armed is not None:
+                self.session.report(
+                    self._armed.command_id, CommandStatus.ABORTED, now_s, reason=CommandReason.ABORT_COMMAND
+                )
+            self.phase = PanelPhase.IDLE
+            self.session.report(message.command_id, CommandStatus.DONE, now_s)
+
+    def _arm(self, command: Arm, now_s: float) -> None:
+        if self.phase is not PanelPhase.IDLE:
+            self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=CommandReason.BUSY)
+            return
+        self._armed = command
+        self.frame = None
+        self.fault = PanelFault.NONE
+        self.phase = PanelPhase.ARMED
+        self._window_ends_s = now_s + command.window_us * 1e-6
+        self.session.report(command.command_id, CommandStatus.ACCEPTED, now_s)
+        self.session.report(command.command_id, CommandStatus.STARTED, now_s)
+
+    def _fail(self, fault: PanelFault, now_s: float) -> None:
+        self.phase = PanelPhase.IDLE
+        self.fault = fault
+        if self._armed is not None:
+            self.session.report(
+                self._armed.command_id,
+                CommandStatus.ABORTED,
+                now_s,
+                reason=CommandReason.DEVICE_FAULT,
+                detail=int(fault),
+            )
+
+    def _state(self, now_s: float) -> PanelState:
+        return PanelState(
+            device_time_us=self.session.device_time_us(now_s),
+            state_count=self._state_count,
+            phase=self.phase,
+            fault=self.fault,
+            exposure_id=self.exposure_id,
+            frame_id=self._frame_id,
+            rows=self.rows,
+            columns=self.columns,
+            temperature_mdeg_c=TEMPERATURE_MDEG_C,
+            last_command_id=self.session.commands.last_id,
+            last_command_status=self.session.commands.last_status,
+        )

@@ -1,0 +1,121 @@
+"""What every simulator process shares: the ready line, the end, the log, and the truth connection.
+
+A simulator says ready with exactly one JSON line on stdout, logs to stderr, and ends on SIGTERM or, unless told to
+stay, when its stdin reaches its end, so that none is left behind when its parent dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from isoalign.errors import IsoalignError, error_to_wire
+from isoalign.simulators.errors import InvalidTruthRequest
+
+LOCAL_HOST = "127.0.0.1"
+_LINE_MAX_BYTES = 65536
+Request = dict[str, Any]
+Handler = Callable[[Request], Request | Awaitable[Request]]
+
+
+def configure_log(name: str) -> None:
+    """Structured JSON lines on stderr."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(process=name)
+
+
+def say_ready(**facts: Any) -> None:
+    """The one line on stdout."""
+    sys.stdout.write(json.dumps({"ready": True, **facts}) + "\n")
+    sys.stdout.flush()
+
+
+async def until_end(*, stay: bool) -> None:
+    """Return on SIGTERM or SIGINT, and at the end of stdin unless ``stay``."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    watched = False
+    if not stay:
+        descriptor = sys.stdin.fileno()
+
+        def on_input() -> None:
+            with contextlib.suppress(BlockingIOError):
+                if not os.read(descriptor, 4096):
+                    loop.remove_reader(descriptor)
+                    ended.set()
+
+        try:
+            loop.add_reader(descriptor, on_input)
+            watched = True
+        except PermissionError:  # stdin is a plain file or /dev/null, which never changes
+            ended.set() if not sys.stdin.isatty() and _at_end(descriptor) else None
+    try:
+        await ended.wait()
+    finally:
+        if watched:
+            with contextlib.suppress(ValueError, OSError):
+                loop.remove_reader(sys.stdin.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _at_end(descriptor: int) -> bool:
+    return os.read(descriptor, 1) == b""
+
+
+async def _answer(handler: Handler, line: bytes) -> Request:
+    try:
+        try:
+            request = json.loads(line)
+        except ValueError as error:
+            raise InvalidTruthRequest(f"not a JSON line: {error}") from error
+        if not isinstance(request, dict) or not isinstance(request.get("do"), str):
+            raise InvalidTruthRequest('a request is an object with a text "do"')
+        answer = handler(request)
+        return answer if isinstance(answer, dict) else await answer
+    except IsoalignError as error:
+        return {"error": error_to_wire(error)}
+    except (KeyError, TypeError, ValueError) as error:
+        wrong = InvalidTruthRequest(f"request refused: {type(error).__name__}: {error}")
+        return {"error": error_to_wire(wrong)}
+
+
+async def serve_json_lines(handler: Handler) -> asyncio.Server:
+    """A server on a free local port that answers one JSON line with one JSON line."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await _answer(handler, line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.CancelledError):
+            pass  # the other side went away or sent a line without end, or the server is being closed
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(serve, LOCAL_HOST, 0, limit=_LINE_MAX_BYTES)
+
+
+def address_of(server: asyncio.Server) -> dict[str, Any]:
+    """Host and port that a server listens on, as the ready line says them."""
+    host, port = server.sockets[0].getsockname()[:2]
+    return {"host": host, "port": port}

@@ -1,0 +1,75 @@
+"""What every test may ask for: programs of other makers, and the folder of real data.
+
+With ``ISOALIGN_REQUIRE_PEERS=1`` (as CI runs) a skipped test is a failure, so that nothing is left out unseen; tests
+marked ``hardware`` may skip, and tests marked ``real_data`` where ``ISOALIGN_DATA`` is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+
+def _must_run() -> bool:
+    return os.environ.get("ISOALIGN_REQUIRE_PEERS", "") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], Path]:
+    """``require_program("dciodvfy")``: the program's path; skips the test where it is not installed."""
+
+    def require(name: str) -> Path:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        if found is None:
+            pytest.skip(f"the program {name} is not installed")
+        return Path(found)
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def real_data_folder() -> Path:
+    """The folder that ``ISOALIGN_DATA`` names; skips the test where it is not set. Use with ``mark.real_data``."""
+    name = os.environ.get("ISOALIGN_DATA", "")
+    if not name:
+        pytest.skip("ISOALIGN_DATA is not set")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.fail(f"ISOALIGN_DATA names {folder}, which is not a folder")
+    return folder
+
+
+def _may_skip(item: pytest.Item) -> bool:
+    if item.get_closest_marker("hardware"):
+        return True
+    return item.get_closest_marker("real_data") is not None and not os.environ.get("ISOALIGN_DATA")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where everything must run."""
+    report = yield
+    if report.skipped and _must_run() and not hasattr(report, "wasxfail") and not _may_skip(item):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped although ISOALIGN_REQUIRE_PEERS is set: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if report.outcome == "skipped" and _must_run():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: skipped although ISOALIGN_REQUIRE_PEERS is set: {reason}"
+    return report

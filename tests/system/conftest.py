@@ -1,0 +1,129 @@
+"""A simulated room for system tests: real processes, the built-in case, everything stopped afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isoalign.dicom.objects import write_file
+from isoalign.geometry import TableTopPosition, planned_fixed_from_dicom, setup_error
+from isoalign.room.archives import ArchiveKind
+from isoalign.room.cases import Case, builtin_case, store_case
+from isoalign.room.client import RoomClient
+from isoalign.room.settings import StorageSettings, load_settings
+from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
+
+OFFSET = (6.0, -5.0, 4.0, 1.5, -2.0, 1.0)
+
+
+@pytest.fixture(scope="session")
+def case() -> Case:
+    """The built-in head phantom."""
+    return builtin_case()
+
+
+@pytest.fixture(scope="session")
+def pristine_case_folder(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in case as DICOM files; do not change it."""
+    folder = tmp_path_factory.mktemp("case")
+    for number, dataset in enumerate(case.datasets()):
+        write_file(dataset, folder / f"{dataset.Modality}_{number:04d}.dcm")
+    return folder
+
+
+@pytest.fixture
+def case_folder(pristine_case_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the built-in case to be spoiled."""
+    return Path(shutil.copytree(pristine_case_folder, tmp_path / "case"))
+
+
+class RunningRoom:
+    """A started room and a client of its room process."""
+
+    def __init__(self, room: SimulatedRoom, client: RoomClient, case: Case) -> None:
+        self.room = room
+        self.client = client
+        self.case = case
+
+    async def load(self, **changes: Any) -> dict[str, Any]:
+        return await self.client.act(
+            "load", plan_uid=changes.pop("plan_uid", self.case.plan.sop_instance_uid), **changes
+        )
+
+    def truth(self) -> dict[str, Any]:
+        return self.room.control("couch").truth()
+
+    @asynccontextmanager
+    async def enable_bar(self) -> AsyncIterator[None]:
+        """The bar on the pendant is pressed inside the block."""
+        pendant = self.room.control("pendant")
+        pendant.ask("press")
+        try:
+            yield
+        finally:
+            pendant.ask("release")
+
+    async def move_to_setup(self) -> None:
+        async with self.enable_bar():
+            await self.client.act("move_to_setup")
+
+    async def wait_moving(self) -> None:
+        """Until the couch truly moves."""
+        await asyncio.to_thread(
+            self.room.control("couch").wait_until,
+            lambda truth: not truth["standstill"] and max(map(abs, truth["velocity"][:3])) > 5.0,
+            timeout_s=10.0,
+            what="the couch begins to move",
+        )
+
+    async def wait_standstill(self, timeout_s: float) -> dict[str, Any]:
+        """Until the couch truly stands; returns the truth."""
+        return await asyncio.to_thread(
+            self.room.control("couch").wait_until,
+            lambda truth: bool(truth["standstill"]),
+            timeout_s=timeout_s,
+            what="the couch comes to standstill",
+        )
+
+
+@pytest.fixture
+def simulated_room(case: Case, tmp_path: Path) -> Iterator[Callable[..., SimulatedRoom]]:
+    """Make rooms with the built-in patient on the couch; every process is stopped afterwards."""
+    rooms: list[SimulatedRoom] = []
+
+    def make(*, archive: ArchiveKind | None = ArchiveKind.EMBEDDED, parked_mm: float = 150.0) -> SimulatedRoom:
+        folder = tmp_path / f"room-{len(rooms)}"
+        settings = load_settings().model_copy(update={"storage": StorageSettings(folder=folder / "data")})
+        setup = settings.session_settings().default_setup
+        planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
+        patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, setup_error(*OFFSET))
+        values = list(setup.values)
+        values[1] -= parked_mm
+        start = TableTopPosition.from_values(setup.representation, values)
+        room = SimulatedRoom(settings, folder, start, seed=1, patient=patient, archive=archive)
+        rooms.append(room)
+        return room
+
+    yield make
+    for room in rooms:
+        room.close()
+
+
+@pytest.fixture
+async def running_room(simulated_room: Callable[..., SimulatedRoom], case: Case) -> AsyncIterator[RunningRoom]:
+    """A room with everything started and the case in the archive."""
+    room = simulated_room()
+    await asyncio.to_thread(room.start_machines)
+    daemon = room.start_daemon()
+    assert room.settings.dicom is not None
+    await asyncio.to_thread(store_case, case, room.settings.dicom.archive, lambda _text, _fraction: None)
+    await asyncio.to_thread(daemon.wait_ready)
+    await asyncio.to_thread(room.start_room().wait_ready)
+    async with await RoomClient.connect(room.room_socket) as client:
+        yield RunningRoom(room, client, case)

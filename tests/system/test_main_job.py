@@ -1,0 +1,103 @@
+"""The main job as a user runs it, judged against the simulators' truth."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+DISTANCE_MM = 0.5
+ANGLE_DEG = 0.3
+
+
+def run_demo(output: Path, *arguments: str) -> tuple[int, dict, str]:
+    command = [sys.executable, "-m", "isoalign.cli", "demo", "--json", "--output", str(output), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert "Traceback" not in run.stderr, run.stderr
+    assert run.stdout, run.stderr
+    return run.returncode, json.loads(run.stdout), run.stderr
+
+
+def assert_truly_aligned(record: dict) -> None:
+    assert record["outcome"] == "aligned", record["message"]
+    remaining = record["truth"]["remaining"]
+    assert remaining["distance_mm"] <= DISTANCE_MM
+    assert remaining["angle_deg"] <= ANGLE_DEG
+
+
+def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
+    code, record, progress = run_demo(tmp_path, "--offset", "9", "-8", "7", "-2.5", "2", "3")
+    assert code == 0
+    assert_truly_aligned(record)
+    hidden = record["truth"]["hidden"]
+    assert hidden["distance_mm"] == pytest.approx((81 + 64 + 49) ** 0.5, abs=1e-6)
+    assert record["software"]["isoalign"]
+    kinds = sorted(item["kind"] for item in record["exported"])
+    assert kinds == ["RT Image"] * 4 + ["Spatial Registration"] * 2
+    assert {item["status"] for item in record["exported"]} == {"stored"}
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 4
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "Approve (first act)" in progress
+    assert "Move (second act)" in progress
+    logs = "".join(path.read_text(errors="replace") for path in (tmp_path / "logs").glob("*.log"))
+    assert "Phantom^Head" not in logs + page
+    assert "Traceback" not in logs
+
+
+@pytest.mark.parametrize("archive", ["orthanc", "dcmtk"])
+def test_archive_of_another_maker(archive: str, tmp_path: Path, require_program) -> None:
+    require_program({"orthanc": "Orthanc", "dcmtk": "dcmqrscp"}[archive])
+    code, record, _ = run_demo(tmp_path, "--archive", archive, "--seed", "3")
+    assert code == 0
+    assert_truly_aligned(record)
+    assert {item["status"] for item in record["exported"]} == {"stored"}
+
+
+@pytest.fixture(scope="module")
+def head_phantom(real_data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = real_data_folder / "dcpt_head_phantom"
+    folder = tmp_path_factory.mktemp("head")
+    with tarfile.open(source / "ct.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    for path in source.glob("*.dcm"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.real_data
+def test_real_head_phantom(head_phantom: Path, tmp_path: Path) -> None:
+    code, record, _ = run_demo(tmp_path, "--case", str(head_phantom), "--seed", "5")
+    assert code == 0
+    assert_truly_aligned(record)
+
+
+@pytest.mark.real_data
+def test_plan_as_the_vendor_exported_it_asks_and_takes_an_answer(head_phantom: Path, tmp_path: Path) -> None:
+    exported = str(head_phantom / "ion_plan_as_exported.dcm")
+    code, answer, _ = run_demo(tmp_path / "asks", "--case", str(head_phantom), "--plan", exported)
+    assert code == 3
+    assert answer["error"]["code"] == "dicom.structure-set-unresolved"
+    assert "--structure-set" in answer["error"]["message"] + answer["error"]["hint"]
+    code, record, _ = run_demo(
+        tmp_path / "told",
+        *("--case", str(head_phantom), "--plan", exported, "--seed", "6"),
+        *("--structure-set", str(head_phantom / "structure_set.dcm")),
+    )
+    assert code == 0
+    assert_truly_aligned(record)
+
+
+def test_wrong_patient_on_the_couch_is_refused_and_nothing_moves(tmp_path: Path) -> None:
+    """A set-up error far outside what can be matched: the couch stays at the set-up position."""
+    code, record, _ = run_demo(tmp_path, "--offset", "0", "0", "0", "0", "0", "75")
+    assert code == 6
+    assert record["outcome"] == "match refused"
+    assert record["arrived"] is None
+    assert (tmp_path / "report.html").is_file()

@@ -1,0 +1,193 @@
+"""The session report holds the numbers of the record, stands alone, and shows the images where they are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isoalign.records import Outcome
+from isoalign.reports import (
+    ReportNotWritable,
+    record_to_json,
+    session_report_html,
+    session_summary,
+    write_session_report,
+)
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would load and what a screen reader would say."""
+
+    VOID = frozenset({"meta", "input", "br", "image", "use", "rect", "path", "link", "img", "hr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.unnamed_graphics = 0
+        self.scripts = 0
+        self.text: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.scripts += tag == "script"
+        self.references += [value for name, value in attrs if name in ("href", "src") and value]
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag == "svg" and not given.get("aria-label"):
+            self.unnamed_graphics += 1
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def parse(html: str) -> _Page:
+    page = _Page()
+    page.feed(html)
+    page.close()
+    return page
+
+
+@pytest.fixture(scope="module")
+def html(made_session: Any) -> str:
+    return session_report_html(made_session.record)
+
+
+def test_the_page_stands_alone_and_is_well_formed(html: str) -> None:
+    page = parse(html)
+    assert page.open == []
+    assert page.scripts == 0
+    assert page.references
+    assert all(one.startswith(("data:image/png;base64,", "#")) for one in page.references)
+    assert len(page.ids) == len(set(page.ids))
+    assert all(one[1:] in page.ids for one in page.references if one.startswith("#"))
+    assert page.unnamed_graphics == 0
+    assert "url(http" not in html
+
+
+def test_numbers_of_the_record_are_on_the_page(html: str) -> None:
+    text = re.sub(r"\s+", " ", " ".join(parse(html).text))
+    # typed by hand: the planted error, the residual, the move that takes it back
+    for shown in ("+6.20", "−4.10", "+3.30", "+1.400", "−2.100", "+0.800", "Aligned", "SIMULATED", "HEAD <1>"):
+        assert shown in text
+    assert "0.21" in text  # sqrt(0.12² + 0.08² + 0.15²)
+    assert "1σ" in text
+    assert "not a cleared medical device" in text
+    assert "2.25.1002" in text
+
+
+def test_text_of_the_record_cannot_become_markup(made_session: Any) -> None:
+    record = replace(made_session.record, message="<script>alert(1)</script>")
+    assert parse(session_report_html(record)).scripts == 0
+
+
+def test_before_overlay_is_coloured_and_after_overlay_is_grey(html: str) -> None:
+    def colourfulness(data: str) -> float:
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(float)
+        assert picture.ndim == 3
+        return float(np.abs(picture[..., 0] - picture[..., 1]).mean())
+
+    colours = re.findall(r'class="layer colour"[^>]*href="data:image/png;base64,([^"]+)"', html)
+    assert len(colours) == 6  # two imagers: before, match, after
+    before, match, after = (colourfulness(one) for one in colours[:3])
+    assert before > 2 * match
+    assert before > 2 * after
+
+
+def test_overlay_moves_with_the_set_up_error(made_session: Any, html: str) -> None:
+    """The shift between radiograph and DRR, found by phase correlation, is the planted one in the AP view."""
+    pictures = re.findall(r'id="p0-(?:kv|drr)"[^>]*href="data:image/png;base64,([^"]+)"', html)
+    kv, drr = (np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).astype(float) for one in pictures)
+    cross = np.fft.fft2(kv - kv.mean()) * np.conj(np.fft.fft2(drr - drr.mean()))
+    peak = np.unravel_index(np.argmax(np.abs(np.fft.ifft2(cross))), kv.shape)
+    shift = [(value + size // 2) % size - size // 2 for value, size in zip(peak, kv.shape, strict=True)]
+    pixel_at_isocentre_mm = 0.388 * (1024 / kv.shape[0]) / 1.5
+    # AP seen from the source above: rows run down towards -Y of the fixed frame, columns along +X
+    assert shift[1] * pixel_at_isocentre_mm == pytest.approx(6.2, abs=1.5)
+    assert -shift[0] * pixel_at_isocentre_mm == pytest.approx(-4.1, abs=1.5)
+
+
+def test_picture_edges_name_the_side_of_the_patient(html: str) -> None:
+    """HFS, source above: +X of the room is the patient's left, towards the gantry is the head."""
+    first = html[html.index("<figure>") : html.index("</figure>")]
+    letters = re.findall(r"<text [^>]*>(\w+)</text>", first)
+    assert letters == ["Right", "Left", "Head", "Feet"]
+
+
+def test_a_session_without_images_still_has_a_page(made_session: Any) -> None:
+    record = replace(
+        made_session.record, outcome=Outcome.FAILED, passes=(), correction=None, approval=None, arrived=None, truth=None
+    )
+    text = " ".join(parse(session_report_html(record)).text)
+    assert "Failed" in text
+    assert "SIMULATED" not in text
+
+
+def test_a_refused_match_shows_no_move(made_session: Any) -> None:
+    record = replace(
+        made_session.record,
+        outcome=Outcome.MATCH_REFUSED,
+        passes=made_session.record.passes[:1],
+        correction=None,
+        approval=None,
+        arrived=None,
+    )
+    text = " ".join(parse(session_report_html(record)).text)
+    assert "the couch was not moved" in text
+    assert "no residual" in text
+
+
+def test_report_is_written_whole_or_not_at_all(made_session: Any, tmp_path: Path) -> None:
+    path = write_session_report(made_session.record, tmp_path / "new" / "report.html")
+    assert path.read_text(encoding="utf-8").endswith("</html>\n")
+    assert [one.name for one in path.parent.iterdir()] == ["report.html"]
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ReportNotWritable):
+        write_session_report(made_session.record, blocked / "report.html")
+
+
+def test_json_has_units_in_keys_and_the_numbers(made_session: Any) -> None:
+    document = json.loads(json.dumps(record_to_json(made_session.record)))
+    assert document["schema"] == "isoalign.session/1"
+    found = document["passes"][0]["match"]["setup_error"]
+    assert found["x_mm"] == pytest.approx(6.2)
+    assert found["roll_deg"] == pytest.approx(-2.1)
+    assert document["residual"]["distance_mm"] == pytest.approx(0.2081, abs=1e-4)
+    assert document["within_tolerance"] is True
+    assert document["correction"]["target"].keys() == {"iec61217", "isocentric"}
+    iec = document["correction"]["target"]["iec61217"]
+    assert iec["pitch_deg"] == pytest.approx(-1.4, abs=0.1)
+    assert document["truth"]["seed"] == 7
+
+
+def test_terminal_summary_names_outcome_and_residual(made_session: Any) -> None:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(session_summary(made_session.record, Path("out/report.html")))
+    shown = stream.getvalue()
+    assert "aligned" in shown
+    assert "0.21 mm of 1 mm" in shown
+    assert "out/report.html" in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 100

@@ -1,0 +1,59 @@
+"""Child processes: ready lines, failures in plain words, no orphans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isoalign.room.errors import ProcessFailed
+from isoalign.room.processes import ChildProcess, ProcessGroup
+
+READY = 'print(\'{"ready": true, "port": 7}\', flush=True);'
+WAIT = "import sys; sys.stdin.read()"
+
+
+def test_ready_line_is_returned_and_close_ends_the_child(tmp_path: Path) -> None:
+    with ChildProcess("child", ["-c", READY + WAIT], tmp_path) as child:
+        assert child.wait_ready()["port"] == 7
+        assert child.is_alive()
+    assert not child.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        ("import sys; print('no such port', file=sys.stderr); sys.exit(3)", "exit code 3"),
+        ("print('hello', flush=True)", "instead of a ready line"),
+        ("print('{\"ready\": false}', flush=True)", "instead of a ready line"),
+    ],
+)
+def test_child_that_does_not_get_ready_is_a_typed_error(tmp_path: Path, code: str, complaint: str) -> None:
+    with ChildProcess("child", ["-c", code], tmp_path) as child, pytest.raises(ProcessFailed) as caught:
+        child.wait_ready()
+    assert complaint in str(caught.value)
+    if "no such port" in code:
+        assert "no such port" in str(caught.value)
+
+
+def test_silent_child_times_out(tmp_path: Path) -> None:
+    with ChildProcess("child", ["-c", WAIT], tmp_path) as child, pytest.raises(ProcessFailed, match=r"within 0\.2 s"):
+        child.wait_ready(timeout_s=0.2)
+
+
+def test_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isoalign.room.processes.STOP_TIMEOUT_S", 0.3)
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + READY + "time.sleep(60)"
+    with ChildProcess("child", ["-c", stubborn], tmp_path) as child:
+        child.wait_ready()
+    assert not child.is_alive()
+
+
+def test_group_names_who_ended_and_stops_the_rest(tmp_path: Path) -> None:
+    with ProcessGroup(tmp_path) as group:
+        group.start("first", ["-c", READY + WAIT]).wait_ready()
+        group.start("second", ["-c", READY + WAIT]).wait_ready()
+        group["first"].kill()
+        assert group.ended() == ["first"]
+        assert "second" in group
+    assert sorted(group.ended()) == ["first", "second"]
