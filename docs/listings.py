@@ -175,6 +175,8 @@ def _public_names(name: str) -> list[str]:
             continue
         if isinstance(value, types.GenericAlias) or typing.get_origin(value) is not None:
             lines += [f".. py:data:: {name}.{public}", "", f"   Type alias: ``{value}``.", ""]
+        elif not getattr(value, "__module__", "isoalign").startswith("isoalign"):
+            lines += [f".. py:data:: {name}.{public}", "", f"   ``{value.__module__}.{public}``.", ""]
         elif inspect.isclass(value):
             kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
             lines += [f".. {kind}:: {name}.{public}", ""]

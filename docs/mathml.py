@@ -14,9 +14,8 @@ def _inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 
 def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
-    translator.body.append(
-        f'<div class="formula" style="text-align:center;margin:1em 0">{tex2mathml(node.astext(), as_block=True)}</div>\n'
-    )
+    formula = tex2mathml(node.astext(), as_block=True)
+    translator.body.append(f'<div class="formula" style="text-align:center;margin:1em 0">{formula}</div>\n')
     raise nodes.SkipNode
 
 

@@ -153,14 +153,14 @@ def test_every_error_has_a_code_of_its_own_and_says_what_it_means() -> None:
         assert one.code not in by_code, f"{one.__name__} and {by_code[one.code].__name__} share the code {one.code}"
         by_code[one.code] = one
         if one.__module__ != "isoalign.errors":
-            assert one.exit_code in range(2, 11), one
+            assert one.exit_code in {*range(2, 11), 130}, one
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "calibration").glob("**/*.py")), ids=lambda path: path.name)
 def test_a_calibration_script_is_short_and_uses_public_names(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150
-    allowed = {"isoalign", "isoalign.calibration", "isoalign.reports"}
+    allowed = {"isoalign", "isoalign.calibration", "isoalign.reports", "isoalign.errors", "isoalign.clock"}
     for node in ast.walk(ast.parse(text)):
         names = []
         if isinstance(node, ast.Import):

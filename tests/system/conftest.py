@@ -83,10 +83,10 @@ class RunningRoom:
         )
 
     async def wait_standstill(self, timeout_s: float) -> dict[str, Any]:
-        """Until the couch truly stands; returns the truth."""
+        """Until the couch truly stands and its brakes hold; returns the truth."""
         return await asyncio.to_thread(
             self.room.control("couch").wait_until,
-            lambda truth: bool(truth["standstill"]),
+            lambda truth: truth["standstill"] and truth["brakes_engaged"],
             timeout_s=timeout_s,
             what="the couch comes to standstill",
         )

@@ -18,6 +18,10 @@ PEAK_PART = 0.4
 BACKGROUND_RADII = 2.6
 LEAST_CONTRAST = 0.15
 BRIGHT_PERCENTILE = 99.0
+DEAD_FACTOR = 1.5
+"""A pixel brighter or darker than all its neighbours by this factor is dead."""
+STUCK_PART = 0.002
+FULL_SCALE = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,15 @@ def _line_integrals(pixels: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """-log of the image relative to its bright parts, with dead pixels repaired; the panel's offset stays in."""
     values = pixels.astype(np.float32)
     smooth = ndimage.median_filter(values, size=5)
-    spread = np.maximum(0.15 * smooth, 40.0)
-    values = np.where(np.abs(values - smooth) > 3.0 * spread, smooth, values)
-    bright = float(np.percentile(smooth, BRIGHT_PERCENTILE))
-    return np.asarray(-np.log(np.maximum(values, 1.0) / max(bright, 1.0)), dtype=np.float32)
+    bright = max(float(np.percentile(smooth, BRIGHT_PERCENTILE)), 1.0)
+    around = np.ones((3, 3), dtype=bool)
+    around[1, 1] = False
+    least = ndimage.minimum_filter(values, footprint=around)
+    most = ndimage.maximum_filter(values, footprint=around)
+    alone = (values < least / DEAD_FACTOR) | (values > most * DEAD_FACTOR)
+    stuck = (values < STUCK_PART * bright) | ((pixels == FULL_SCALE) & (smooth < 0.9 * FULL_SCALE))
+    values = np.where(alone | stuck, smooth, values)
+    return np.asarray(-np.log(np.maximum(values, 1.0) / bright), dtype=np.float32)
 
 
 def _elongation(inside: npt.NDArray[np.bool_]) -> float:

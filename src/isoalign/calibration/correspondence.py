@@ -10,7 +10,7 @@ from isoalign.calibration.errors import BallsNotRecognised
 from isoalign.geometry import Array
 
 FIRST_REACH_PX = 14.0
-LAST_REACH_PX = 4.0
+LAST_REACH_PX = 8.0
 ROUNDS = 6
 
 

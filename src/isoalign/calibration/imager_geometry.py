@@ -11,7 +11,7 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., section 7.1 (nor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,16 @@ from scipy import linalg, optimize
 from scipy.spatial.transform import Rotation
 
 from isoalign.calibration.errors import TooManyOutliers, Underdetermined
-from isoalign.geometry import Array, Fixed, PixelGrid, Pose, ProjectionGeometry, XrayImageReceptor
+from isoalign.geometry import (
+    Array,
+    Fixed,
+    InvalidGeometry,
+    NotARotation,
+    PixelGrid,
+    Pose,
+    ProjectionGeometry,
+    XrayImageReceptor,
+)
 from isoalign.records import frozen_array
 
 PARAMETERS = (
@@ -38,6 +47,8 @@ LEAST_DEPTH_RATIO = 0.02
 OUTLIER_SIGMAS = 6.0
 LARGEST_OUTLIER_PART = 0.2
 LEAST_OUTLIER_PX = 0.5
+START_REACH_PX = 12.0
+SUBSETS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +185,9 @@ def fit_imager_geometry(
     _require_depth(points)
     if abs(grid.column_spacing_mm - grid.row_spacing_mm) > 1e-6 * grid.row_spacing_mm:
         raise Underdetermined("the fit needs square pixels")
-    keep = np.ones(len(points), dtype=bool)
     geometry = _robust_start(points, pixels, grid)
+    keep = np.linalg.norm(pixels - geometry.project(points), axis=1) <= START_REACH_PX
+    _require_agreement(keep, names)
     for _ in range(3):
         geometry, _ = _bundle(geometry, points[keep], pixels[keep], surveyed, noise_px, robust=True)
         miss = np.linalg.norm(pixels - geometry.project(points), axis=1)
@@ -184,11 +196,7 @@ def fit_imager_geometry(
         if (kept == keep).all():
             break
         keep = kept
-        if np.count_nonzero(~keep) > LARGEST_OUTLIER_PART * len(points) or np.count_nonzero(keep) < LEAST_BALLS:
-            raise TooManyOutliers(
-                f"{np.count_nonzero(~keep)} of {len(points)} shadows disagree with the rest",
-                outliers=names[~keep].tolist(),
-            )
+        _require_agreement(keep, names)
         _require_depth(points[keep])
     geometry, jacobian = _bundle(geometry, points[keep], pixels[keep], surveyed, noise_px, robust=False)
     residuals = pixels[keep] - geometry.project(points[keep])
@@ -205,13 +213,12 @@ def _robust_start(points: Array, pixels: Array, grid: PixelGrid) -> ProjectionGe
     best: tuple[float, ProjectionGeometry] | None = None
     choose = np.random.default_rng(0)
     everybody = np.arange(len(points))
-    size = max(LEAST_BALLS, len(points) // 2)
-    subsets = [everybody, *(choose.choice(everybody, size=size, replace=False) for _ in range(30))]
+    subsets = [everybody, *(choose.choice(everybody, size=LEAST_BALLS, replace=False) for _ in range(SUBSETS))]
     for subset in subsets:
         try:
             geometry = geometry_of_matrix(direct_linear_transformation(points[subset], pixels[subset]), grid)
             miss = float(np.median(np.linalg.norm(pixels - geometry.project(points), axis=1)))
-        except (Underdetermined, ArithmeticError, ValueError, np.linalg.LinAlgError):
+        except (Underdetermined, InvalidGeometry, NotARotation, ArithmeticError, np.linalg.LinAlgError):
             continue
         if best is None or miss < best[0]:
             best = (miss, geometry)
@@ -243,14 +250,24 @@ def _bundle(
         return np.append(shadows, survey)
 
     first = np.concatenate([start.source_mm, np.zeros(3), start.fixed_from_receptor.translation_mm])
-    fit = optimize.least_squares(
-        misfit, first, loss="soft_l1" if robust else "linear", f_scale=2.0, x_scale="jac", xtol=1e-12, ftol=1e-12
-    )
+    loss: Literal["soft_l1", "linear"] = "soft_l1" if robust else "linear"
+    try:
+        fit = optimize.least_squares(misfit, first, loss=loss, f_scale=2.0, x_scale="jac", xtol=1e-12, ftol=1e-12)
+    except InvalidGeometry as problem:
+        raise TooManyOutliers(f"no single projection explains the shadows: {problem}") from problem
     jacobian = cast(Array, fit.jac)
     scaled = jacobian / np.linalg.norm(jacobian, axis=0)
     if not np.isfinite(scaled).all() or np.linalg.cond(scaled) > 1e8:
         raise Underdetermined("the shadows do not determine all nine parameters")
     return geometry_at(cast(Array, fit.x)), jacobian
+
+
+def _require_agreement(keep: npt.NDArray[np.bool_], names: npt.NDArray[np.int64]) -> None:
+    dropped = np.count_nonzero(~keep)
+    if dropped > LARGEST_OUTLIER_PART * len(keep) or len(keep) - dropped < LEAST_BALLS:
+        raise TooManyOutliers(
+            f"{dropped} of {len(keep)} shadows disagree with the rest", outliers=[int(name) for name in names[~keep]]
+        )
 
 
 def _require_depth(points: Array) -> None:

@@ -128,6 +128,11 @@ class KvCalibration:
             offset = isocentre_offset_mm(one)
             if offset > self.gates.isocentre_offset_mm:
                 failed.append(f"imager {one.name}: the isocentre is seen {offset:.1f} mm from where it was believed")
+        left_out = [ball for one in self.imagers for ball in one.fit.outliers]
+        failed.extend(
+            f"ball {ball} disagrees in more than one image, so the phantom may not be as described"
+            for ball in sorted({ball for ball in left_out if left_out.count(ball) > 1})
+        )
         worst = float(self.triangulation_errors_mm.max(initial=0.0))
         if len(self.triangulation_errors_mm) == 0:
             failed.append("no held-out ball was seen by two imagers, so nothing proves the result")

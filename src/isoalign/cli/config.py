@@ -38,17 +38,27 @@ def check(
 
 
 @app.command
-def show(file: Path | None = None, /) -> int:
-    """Show every setting that applies, also those that the file leaves out, as JSON.
+def show(
+    file: Path | None = None, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+) -> int:
+    """Show every setting that applies.
+
+    Without a file this is the documented example, ready to be written to a room.toml; with a file, every value that
+    applies, also those that the file leaves out, as JSON.
 
     Parameters
     ----------
     file
-        The file; room.toml in this folder by default, and the built-in defaults where there is none.
+        The file; the built-in example without one.
+    as_json
+        Show the example as JSON as well.
     """
-    from isoalign.room.settings import load_settings
+    from isoalign.room.settings import example_settings_text, load_settings
 
-    print(load_settings(_chosen(file)).model_dump_json(indent=2))
+    if file is None and not as_json:
+        print(example_settings_text(), end="")
+    else:
+        print(load_settings(file).model_dump_json(indent=2))
     return 0
 
 

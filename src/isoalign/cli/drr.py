@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def drr(
     isocentre: Annotated[Point | None, Parameter(negative="")] = None,
     bits: int = 16,
     out: Path = Path("drr.png"),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Render a digitally reconstructed radiograph of a CT folder as PNG or DICOM RT Image.
 
@@ -57,6 +59,8 @@ def drr(
         8 or 16 bits per pixel, for PNG.
     out
         File to write; the ending .png or .dcm says which format.
+    as_json
+        Print what was written as one JSON document instead of its path.
     """
     kind = out.suffix.lower()
     if kind not in (".png", ".dcm"):
@@ -86,7 +90,21 @@ def drr(
             write_grey_png(out, line_integrals, bits=bits)
         else:
             write_drr_dicom(out, line_integrals, geometry, volume, isocentre_mm=centre, ct_folder=ct)
-    print(out)
+    if as_json:
+        facts = {
+            "schema": "isoalign.drr/1",
+            "file": str(out),
+            "isocentre_mm": centre,
+            "gantry_angle_deg": gantry_angle,
+            "patient_position": position.value,
+            "rows": rows,
+            "columns": columns,
+            "pixel_mm": pixel,
+            "greatest_line_integral": float(line_integrals.max()),
+        }
+        print(json.dumps(facts, indent=2))
+    else:
+        print(out)
     return 0
 
 

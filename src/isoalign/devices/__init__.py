@@ -1,6 +1,33 @@
 """Devices: transports, links and drivers for couch, imagers and pendant, and the daemon process that owns them.
 
-The rest of the room talks to the daemon only, through :class:`~isoalign.devices.client.DeviceClient`; errors of this
-room are in :mod:`isoalign.devices.errors`, the generic remote calls in :mod:`isoalign.devices.ipc`. The daemon is a
-process of its own so that no DICOM, rendering or registration can delay a stop.
+The rest of the room talks to the daemon only, through :class:`DeviceClient`. Errors are in
+:mod:`isoalign.devices.errors`, the remote calls that every process of the room can use in
+:mod:`isoalign.devices.ipc`. The daemon (``python -m isoalign.devices.daemon``) is a process of its own so that no
+DICOM, rendering or matching can delay a stop.
 """
+
+from isoalign.devices.client import DeviceClient
+from isoalign.devices.status import (
+    ARRIVED,
+    MOVING,
+    SETTLING,
+    WAITING_FOR_ENABLE,
+    MotionPlan,
+    MotionProgress,
+    OpenInterlock,
+    RawImage,
+    RoomDeviceStatus,
+)
+
+__all__ = [
+    "ARRIVED",
+    "MOVING",
+    "SETTLING",
+    "WAITING_FOR_ENABLE",
+    "DeviceClient",
+    "MotionPlan",
+    "MotionProgress",
+    "OpenInterlock",
+    "RawImage",
+    "RoomDeviceStatus",
+]

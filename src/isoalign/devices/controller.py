@@ -292,8 +292,11 @@ class DeviceController:
             _log.warning("interlock.latched", rule=finding.rule_id, text=finding.text, activity=self.activity.value)
 
     def _tick(self) -> None:
-        self._ticking = asyncio.get_running_loop().call_later(self.config.tick_s, self._tick)
-        self.evaluate()
+        loop = asyncio.get_running_loop()
+        self._ticking = loop.call_later(self.config.tick_s, self._tick)
+        loop.call_soon(
+            self.evaluate
+        )  # after what has arrived already, so that our own pause does not look like silence
 
     def _on_couch_reading(self) -> None:
         self.evaluate()

@@ -32,7 +32,7 @@ from isoalign.protocol.messages import (
     TimeReply,
     TimeRequest,
 )
-from isoalign.protocol.units import MICRO_PER_UNIT, axes_from_micro, micro_from_axes, us_from_s
+from isoalign.protocol.units import MICRO_PER_UNIT, axes_from_micro, micro_from_axes, s_from_us, us_from_s
 from isoalign.records import AxisState
 
 _log = structlog.get_logger("isoalign.devices.couch")
@@ -280,12 +280,19 @@ class Couch:
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):
-            self.reading = Observation(reading_from_state(message), now_s)
+            self.reading = Observation(reading_from_state(message), self._made_at_s(message, now_s))
             self._reading_after_answer = self._answered_us > 0
             self._on_reading()
         elif isinstance(message, TimeReply):
             self._answered_us = message.host_send_us
             self._reading_after_answer = False
+
+    def _made_at_s(self, state: CouchState, now_s: float) -> float:
+        """When the couch made a state frame, by our clock: frames that waited in a buffer are as old as they are."""
+        offset = self.link.session.clock
+        if not offset.is_known:
+            return now_s
+        return min(now_s, s_from_us(offset.host_us(state.device_time_us, us_from_s(now_s))))
 
     def _on_link_change(self) -> None:
         heard = self.link.is_heard

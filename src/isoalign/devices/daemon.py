@@ -38,6 +38,7 @@ _log = structlog.get_logger("isoalign.devices.daemon")
 STATUS_PERIOD_S = 0.05
 CONNECT_WAIT_S = 5.0
 REALTIME_PRIORITY = 10
+NICENESS = -10
 
 
 class DeviceDaemon:
@@ -193,11 +194,16 @@ def _end_with_stdin(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> N
         ending.set()
 
 
-def _become_realtime() -> None:
+def _raise_priority(*, realtime: bool) -> None:
+    """Come before programs that only compute, as far as the system allows."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+        if realtime:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+        else:
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     except OSError as error:
-        _log.warning("daemon.not-realtime", error=str(error), hint="Needs CAP_SYS_NICE or an rtprio limit.")
+        report = _log.warning if realtime else _log.debug
+        report("daemon.priority-not-raised", error=str(error), hint="Needs CAP_SYS_NICE or an rtprio limit.")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -210,8 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logging("daemon")
     try:
         config = load_daemon_config(options.config)
-        if options.realtime:
-            _become_realtime()
+        _raise_priority(realtime=options.realtime)
         return asyncio.run(serve(config, stay=options.stay))
     except IsoalignError as error:
         sys.stderr.write(json.dumps({"level": "error", **error.to_dict()}) + "\n")

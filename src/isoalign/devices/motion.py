@@ -278,7 +278,7 @@ class MotionRunner:
         if position is None:
             return
         plan = motion.prepared.plan
-        fraction = 1.0 if phase == ARRIVED else fraction_done(plan, position)
+        fraction = 1.0 if phase == ARRIVED else max(motion.progress.fraction, fraction_done(plan, position))
         motion.report(MotionProgress(phase, position, elapsed_s, plan.duration_s, fraction))
 
     def _error_of(self, finding: Finding) -> DeviceError:

@@ -33,6 +33,8 @@ from isoalign.dicom.objects.structure_set import read_structure_set
 from isoalign.dicom.resolution import Named, choose_plan, choose_structure_set, require_one_frame
 from isoalign.records import Plan, StructureSet
 
+__all__ = ["CaseFile", "CaseFiles", "read_case_folder"]
+
 PACKED_ENDINGS = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2")
 OTHER_ENDINGS = {
     *(".md", ".txt", ".json", ".xml", ".csv", ".html", ".pdf", ".png", ".jpg", ".jpeg", ".toml", ".yaml", ".yml"),

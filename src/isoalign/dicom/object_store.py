@@ -27,6 +27,8 @@ from isoalign.dicom.objects.attributes import text
 from isoalign.dicom.objects.files import read_file
 from isoalign.dicom.ports import InstanceIndex
 
+__all__ = ["ObjectStore", "StoredInstance"]
+
 STATUS_INVALID_INSTANCE = 0x0117
 STATUS_DATASET_MISMATCH = 0xA900
 STATUS_CANNOT_UNDERSTAND = 0xC000

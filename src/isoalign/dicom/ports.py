@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+__all__ = ["InstanceIndex", "Outbox", "OutboxEntry"]
+
 
 class InstanceIndex(Protocol):
     """Remembers which instances are on disk. An instance is acknowledged only after it is in here."""

@@ -69,7 +69,7 @@ def table_angles_from_rotation(rotation: Array, *, held_patient_support_angle_de
     ----------
     rotation : ndarray, shape (3, 3)
     held_patient_support_angle_deg : float, optional
-        Used when the pitch, up or down, exceeds 85 degrees, where roll and patient support angle trade against each other.
+        Used when the pitch exceeds +-85 degrees, where roll and patient support angle trade against each other.
 
     Raises
     ------

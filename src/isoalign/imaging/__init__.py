@@ -12,7 +12,7 @@ from isoalign.imaging.attenuation import (
     attenuation_volume,
 )
 from isoalign.imaging.drr import MOTION_PARAMETERS, project_grid, project_grid_with_derivatives, render_drr
-from isoalign.imaging.errors import EmptyVolume, NoSignal
+from isoalign.imaging.errors import EmptyVolume, NoSignal, UnusableWindow
 from isoalign.imaging.radiographs import (
     RepairedPixels,
     binned,
@@ -21,7 +21,7 @@ from isoalign.imaging.radiographs import (
     repaired_pixels,
 )
 from isoalign.imaging.warmup import warmup
-from isoalign.imaging.windows import DisplayWindow, UnusableWindow, display_window
+from isoalign.imaging.windows import DisplayWindow, display_window
 
 __all__ = [
     "EFFECTIVE_ENERGY_KEV",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
+
+# Read by the OpenMP runtime when it is loaded, so before numba. Threads that have nothing to do must sleep, not spin:
+# they share the cores with the device daemon.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numba
 

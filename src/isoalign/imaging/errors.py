@@ -17,3 +17,10 @@ class NoSignal(InputDataError):
 
     code = "imaging.no-signal"
     default_hint = "Check that the generator fired and that the panel sent the image of this exposure."
+
+
+class UnusableWindow(InputDataError):
+    """A display window without width, or no value to choose one from."""
+
+    code = "imaging.unusable-window"
+    default_hint = "Choose two different limits, or an image with at least one finite value."

@@ -12,6 +12,7 @@ Float32 = npt.NDArray[np.float32]
 
 NEIGHBOURS = 24
 RELATIVE_MARGIN = 0.10
+WIDTHS = 2.5
 
 
 @compiled
@@ -29,10 +30,10 @@ def repair_dead_pixels(pixels: npt.NDArray[np.uint16], out: Float32) -> int:
         for column in range(columns):
             value = np.float32(pixels[row, column])
             out[row, column] = value
-            left = np.float32(pixels[row, max(column - 2, 0)])
-            right = np.float32(pixels[row, min(column + 2, columns - 1)])
-            above = np.float32(pixels[max(row - 2, 0), column])
-            below = np.float32(pixels[min(row + 2, rows - 1), column])
+            left = np.float32(pixels[row, column - 2 if column >= 2 else min(column + 2, columns - 1)])
+            right = np.float32(pixels[row, column + 2 if column + 2 < columns else max(column - 2, 0)])
+            above = np.float32(pixels[row - 2 if row >= 2 else min(row + 2, rows - 1), column])
+            below = np.float32(pixels[row + 2 if row + 2 < rows else max(row - 2, 0), column])
             margin = np.float32(RELATIVE_MARGIN) * value
             if (abs(value - left) <= margin or abs(value - right) <= margin) and (
                 abs(value - above) <= margin or abs(value - below) <= margin
@@ -52,7 +53,9 @@ def repair_dead_pixels(pixels: npt.NDArray[np.uint16], out: Float32) -> int:
                     count += 1
             median = np.float32(0.5) * (around[(count - 1) // 2] + around[count // 2])
             spread = around[count - 1 - count // 4] - around[count // 4]
-            if abs(value - median) > np.float32(4.0) * spread + np.float32(RELATIVE_MARGIN) * median + np.float32(1.0):
+            if abs(value - median) > np.float32(WIDTHS) * spread + np.float32(RELATIVE_MARGIN) * median + np.float32(
+                1.0
+            ):
                 out[row, column] = median
                 repaired[row] += 1
     return int(repaired.sum())

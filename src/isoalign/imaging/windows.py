@@ -7,14 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from isoalign.errors import InputDataError
-
-
-class UnusableWindow(InputDataError):
-    """A display window without width, or no value to choose one from."""
-
-    code = "imaging.unusable-window"
-    default_hint = "Choose two different limits, or an image with at least one finite value."
+from isoalign.imaging.errors import UnusableWindow
 
 
 @dataclass(frozen=True, slots=True)

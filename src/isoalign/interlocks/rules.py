@@ -212,11 +212,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "hold", "nobody has asked for Hold", "any client", Reaction.SS1, USER,
-        "tests/unit/interlocks/test_monitor.py::test_hold_latches", _event_only, ALWAYS, ALWAYS,
+        "tests/unit/interlocks/test_monitor.py::test_hold_latches", _event_only, ALWAYS, ALWAYS, gates_exposure=True,
     ),
     Rule(
         "motion-outcome", "a motion ends at its target, and in its time", "daemon", Reaction.SS1, USER,
-        "tests/unit/devices/test_motion.py::test_couch_that_does_not_arrive", _event_only, ALWAYS, ALWAYS,
+        "tests/system/devices/test_motion.py::test_motion_that_misses_its_target_times_out", _event_only, ALWAYS, ALWAYS,
     ),
     Rule(
         "couch-session", "session with the couch, same protocol version and dictionary", "couch link",

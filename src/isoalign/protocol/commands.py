@@ -94,6 +94,12 @@ class HostCommands:
             again.append(sent.message)
         return again
 
+    def abandon(self) -> None:
+        """Give up every command that has not been answered: it is not repeated and counts as aborted by a stop."""
+        for command_id, sent in self._unanswered.items():
+            self._remember(CommandProgress(command_id, sent.message.NAME, CommandStatus.ABORTED, CommandReason.STOPPED))
+        self._unanswered.clear()
+
     def progress(self, command_id: int) -> CommandProgress | None:
         """What is known of a command; None when it is not one of the latest."""
         return self._progress.get(command_id)

@@ -193,12 +193,15 @@ class HostSession:
         return int(numbered.command_id)  # type: ignore[attr-defined]
 
     def stop(self, reason: StopReason, now_s: float) -> None:
-        """Queue STOP, several times, in front of everything else; needs no session."""
-        waiting = bytes(self._output)
+        """Queue STOP, several times; needs no session.
+
+        What waits to be sent is dropped and unanswered commands are given up, so that no CLEAR or MOVE from before
+        the stop arrives after it.
+        """
         self._output.clear()
+        self._commands.abandon()
         for _ in range(STOP_REPETITIONS):
             self._queue(Stop(reason=reason), now_s)
-        self._output += waiting
 
     def progress(self, command_id: int) -> CommandProgress | None:
         """What is known of a command of this session; None when it is not one of the latest."""

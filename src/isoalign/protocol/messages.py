@@ -38,10 +38,10 @@ COUCH_HEARTBEAT_EXPIRY_US: Final = 150000
 """Host heartbeat expiry of the couch."""
 COUCH_STATE_PERIOD_US: Final = 20000
 """The couch sends COUCH_STATE this often."""
-START_TOLERANCE_MICRO: Final = 100000
-"""Largest difference between a MOVE's expected start and the couch, per axis (0.1 mm for translations, 0.1
-degrees for angles).
-"""
+START_TOLERANCE_UM: Final = 100
+"""Largest difference between the expected start of a MOVE and the couch, translations, µm."""
+START_TOLERANCE_UDEG: Final = 100000
+"""Largest difference between the expected start of a MOVE and the couch, angles, µdeg."""
 GENERATOR_HEARTBEAT_EXPIRY_US: Final = 500000
 """Host heartbeat expiry of the generator."""
 GENERATOR_STATE_PERIOD_US: Final = 50000
@@ -1138,7 +1138,7 @@ MESSAGES: Final[dict[int, type[Message]]] = {
 """Every message by its id."""
 
 DICTIONARY_HASHES: Final[dict[DeviceKind, int]] = {
-    DeviceKind.COUCH: 0xA8576A972977517F,
+    DeviceKind.COUCH: 0xB2346FDC592CDB26,
     DeviceKind.GENERATOR: 0x3125837905278E1D,
     DeviceKind.PANEL: 0xD45D0F29D1775856,
     DeviceKind.PENDANT: 0x5158BBB4B6D8E16C,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,12 @@ from isoalign.imaging import AttenuationGrid, binned, line_integrals, project_gr
 from isoalign.records import Match, Radiograph, ViewQuality
 from isoalign.registration.errors import MatchCancelled, NothingInView
 from isoalign.registration.prepared import PreparedVolume
-from isoalign.registration.quality import in_plane_motions, smoothed_gradient_correlation, standard_deviations
+from isoalign.registration.quality import (
+    detail_agreement,
+    in_plane_motions,
+    smoothed_gradient_correlation,
+    standard_deviations,
+)
 from isoalign.registration.search import PatientPose, Refined, moved, other_starts, refine
 from isoalign.registration.settings import DEFAULT_SETTINGS, MatchLevel, MatchSettings
 from isoalign.registration.shift_search import best_shift_mm
@@ -29,6 +34,8 @@ LEAST_VISIBLE = 0.01
 """Part of the pixels that must see the CT at the planned pose."""
 BLOCK_MM = 30.0
 """Over such distances at the isocentre, what the CT does not predict is taken to be alike."""
+DETAIL_WINDOW_MM = 5.0
+"""Half width of the parts of an image whose details must agree."""
 JUDGED_LEVEL = 2
 """Level (pixels of about 1 mm) on which quality figures are measured and control searches made."""
 
@@ -191,18 +198,22 @@ class _Run:
         found = refined.pose
         level = self.settings.levels[min(JUDGED_LEVEL, len(self.settings.levels) - 1)]
         figures, pictures = [], []
-        for view, seen in zip(self.views, self.level_views(level, found), strict=True):
+        close_ups = self.level_views(replace(level, window_mm=DETAIL_WINDOW_MM), found)
+        for view, seen, close_up in zip(self.views, self.level_views(level, found), close_ups, strict=True):
             start = project_grid(self.grid(level), seen.geometry, self.planned)
             end = project_grid(self.grid(level), seen.geometry, found)
             correlation_start = smoothed_gradient_correlation(seen, start)
             correlation_end = smoothed_gradient_correlation(seen, end)
             alone = self.alone(view, seen, level, found)
             coverage = float(np.mean((seen.mask > 0) & (end > 0.05)))
-            figures.append(ViewFigures(view.imager, correlation_start, correlation_end, coverage, alone))
+            detail = detail_agreement(close_up, end)
+            figures.append(ViewFigures(view.imager, correlation_start, correlation_end, detail, coverage, alone))
             pictures.append(self._pictures(view, correlation_start, correlation_end, found))
             self.say(0.60 + 0.15 * len(figures), f"imager {view.imager} checked")
         restart = self.restart(found) if converged else None
-        sigma_mm, sigma_deg = standard_deviations(refined.matrix, refined.linearised, max(1, round(BLOCK_MM / refined.pixel_mm)))
+        sigma_mm, sigma_deg = standard_deviations(
+            refined.matrix, refined.linearised, max(1, round(BLOCK_MM / refined.pixel_mm))
+        )
         error = residual_of(found @ self.planned.inverse())
         verdict, reasons = judge(
             Figures(converged, refined.strayed, error, tuple(figures), restart, sigma_mm, sigma_deg),

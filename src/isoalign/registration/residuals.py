@@ -1,8 +1,8 @@
 """What remains between a radiograph and its DRR, made insensitive to what the CT cannot predict.
 
 Image and DRR lose their local mean (scatter, the panel's gain map, a couch top that is not in the CT), the DRR is
-scaled to the local contrast of the image (beam hardening, scatter), both are divided by the image's local spread, and
-pixels that do not fit (edges of the couch top, metal, clothing) count little (Cauchy weights).
+scaled to the local contrast of the image (scatter), both are divided by the image's local spread, and pixels that do
+not fit (edges of the couch top, metal, clothing) count little (Cauchy weights).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from isoalign.geometry import Array, DicomPatient, Fixed, Pose
 from isoalign.imaging import AttenuationGrid, project_grid_with_derivatives
 from isoalign.imaging.compiled import kernel_lock
 from isoalign.registration.kernels import normal_equations
+from isoalign.registration.response import estimate_response
 from isoalign.registration.settings import MatchLevel
 from isoalign.registration.views import LevelView, window_sums
 
@@ -26,6 +27,8 @@ SPREAD_FLOOR = np.float32(0.05)
 """Added to the local spread of the image, so that noise in flat parts is not blown up (line integrals)."""
 SEEN_ABOVE = np.float32(0.05)
 """A DRR pixel above this sees the patient (line integrals)."""
+LEAST_SPREAD = 0.1
+"""Of residuals, in units of the local spread of the image: the CT never predicts better than that where it matters."""
 LEAST_CONTRAST, MOST_CONTRAST = 0.3, 1.5
 """Of the image against the DRR: anything else is not physics."""
 
@@ -65,8 +68,10 @@ def linearise(
     drr, derivatives = project_grid_with_derivatives(grid, view.geometry, fixed_from_dicom)
     seen = (view.mask > 0) & (drr > SEEN_ABOVE)
     if isfinite(level.local_contrast):
-        drr, slope = _as_seen(view, drr, seen)
-        derivatives *= slope
+        response = estimate_response(drr[seen], view.integrals[seen])
+        if response is not None:
+            drr, slope = response.apply(drr)
+            derivatives *= slope
     stack = np.empty((9, *drr.shape), np.float32)
     stack[0] = drr
     stack[1] = drr * drr
@@ -82,9 +87,8 @@ def linearise(
     residual = image - model
     jacobian = (derivatives - means[3:]) * (contrast * scale)
     coverage = float(np.count_nonzero(seen)) / seen.size
-    if not seen.any():
-        seen = np.ones_like(seen)
-    spread = np.float32(max(1.4826 * float(np.median(np.abs(residual[seen]))), SPREAD_MIN, 1e-6))
+    typical = float(np.median(np.abs(residual[seen]))) if seen.any() else 1.0
+    spread = np.float32(max(1.4826 * typical, LEAST_SPREAD))
     weight = view.mask / (1.0 + (residual / (np.float32(level.robust_scale) * spread)) ** 2)
     matrix = np.zeros((6, 6))
     vector = np.zeros(6)
@@ -93,32 +97,9 @@ def linearise(
     power = float(_total(weight * image * image)) * float(_total(weight * model * model))
     similarity = float(_total(weight * image * model)) / np.sqrt(power + 1e-12)
     variance = float(spread) ** 2
-    return Linearised(matrix / variance, vector / variance, float(similarity), coverage, residual, weight, jacobian, variance)
-
-
-SPREAD_MIN = 0.0
-RESPONSE_BINS = 32
-
-
-def _as_seen(view: LevelView, drr: Float32, seen: npt.NDArray[np.bool_]) -> tuple[Float32, Float32]:
-    values, found = drr[seen], view.integrals[seen]
-    if values.size < 50 * RESPONSE_BINS:
-        return drr, np.ones_like(drr)
-    edges = np.quantile(values, np.linspace(0.0, 1.0, RESPONSE_BINS + 1))
-    edges = edges[np.concatenate([[True], np.diff(edges) > 1e-3])]
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    count = np.bincount(index, minlength=len(edges) - 1)
-    knots = np.bincount(index, weights=values, minlength=len(edges) - 1) / count
-    heights = np.bincount(index, weights=found, minlength=len(edges) - 1) / count
-    c = np.polynomial.Polynomial.fit(knots, heights, 3, w=np.sqrt(count))
-    d = c.deriv()
-    low, high = knots[0], knots[-1]
-    x = np.clip(drr, low, high)
-    sl = np.maximum(d(np.linspace(low, high, 64)), 0.05)
-    grid = np.linspace(low, high, 64)
-    hs = c(low) + np.concatenate([[0.0], np.cumsum((sl[1:] + sl[:-1]) / 2 * (grid[1] - grid[0]))])
-    out = np.interp(x, grid, hs) + np.where(drr < low, (drr - low) * sl[0], 0.0) + np.where(drr > high, (drr - high) * sl[-1], 0.0)
-    return out.astype(np.float32), np.interp(x, grid, sl).astype(np.float32)
+    return Linearised(
+        matrix / variance, vector / variance, float(similarity), coverage, residual, weight, jacobian, variance
+    )
 
 
 def _contrast(view: LevelView, detail: Float32, means: Float32, local: float) -> Float32:

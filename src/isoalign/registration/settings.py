@@ -16,7 +16,7 @@ class MatchLevel:
     volume_level : int
         Which level of the attenuation volume is projected (0 is the finest).
     window_mm : float
-        Half width, at the isocentre, of the window whose mean is taken off image and DRR.
+        Half width, at the isocentre, of the window whose mean is taken off image and DRR (a pyramid's profile).
     local_contrast : float
         Weight of the image-wide contrast against the local one when image and DRR are scaled to each other: infinite
         for one contrast per image, 1 for about equal say.
@@ -42,8 +42,8 @@ class MatchLevel:
 DEFAULT_LEVELS = (
     MatchLevel(4.0, 2, 80.0, float("inf"), 4.0, 1.3, 25, 0.10),
     MatchLevel(2.0, 1, 40.0, float("inf"), 3.0, 1.6, 12, 0.05),
-    MatchLevel(1.0, 0, 20.0, 1.0, 2.5, 1.6, 10, 0.02),
-    MatchLevel(0.5, 0, 16.0, 1.0, 2.5, 1.6, 4, 0.02),
+    MatchLevel(1.0, 0, 10.0, 1.0, 2.5, 1.6, 10, 0.02),
+    MatchLevel(0.5, 0, 8.0, 1.0, 2.5, 1.6, 4, 0.02),
 )
 
 
@@ -57,6 +57,9 @@ class AcceptanceLimits:
         In every view, between radiograph and DRR at the found pose.
     failed_gradient_correlation : float
         Below this in any view the match has failed.
+    least_detail_agreement, failed_detail_agreement : float
+        In every view, the median correlation of small parts of radiograph and DRR; see
+        :func:`~isoalign.registration.quality.detail_agreement`.
     largest_loss : float
         How much lower than at the planned pose the correlation of a view may be.
     largest_translation_mm, largest_rotation_deg : float
@@ -73,6 +76,8 @@ class AcceptanceLimits:
 
     least_gradient_correlation: float = 0.60
     failed_gradient_correlation: float = 0.40
+    least_detail_agreement: float = 0.85
+    failed_detail_agreement: float = 0.70
     largest_loss: float = 0.02
     largest_translation_mm: float = 30.0
     largest_rotation_deg: float = 8.0
@@ -80,8 +85,8 @@ class AcceptanceLimits:
     view_angle_deg: float = 0.5
     restart_distance_mm: float = 0.3
     restart_angle_deg: float = 0.3
-    largest_sigma_mm: float = 0.3
-    largest_sigma_deg: float = 0.3
+    largest_sigma_mm: float = 0.2
+    largest_sigma_deg: float = 0.2
     least_coverage: float = 0.10
 
 

@@ -20,6 +20,8 @@ class ViewFigures:
     ----------
     correlation_start, correlation_end : float
         Gradient correlation at the planned and at the found pose.
+    detail : float
+        Agreement of small parts of radiograph and DRR at the found pose.
     coverage : float
         Part of the radiograph that sees the CT and is used.
     alone : RigidResidual
@@ -29,6 +31,7 @@ class ViewFigures:
     imager: str
     correlation_start: float
     correlation_end: float
+    detail: float
     coverage: float
     alone: RigidResidual
 
@@ -62,9 +65,10 @@ def judge(figures: Figures, limits: AcceptanceLimits) -> tuple[Verdict, tuple[st
     doubts = [*_view_doubts(figures.views, limits), *_pose_doubts(figures, limits)]
     if doubts:
         return Verdict.DOUBTFUL, tuple(doubts)
-    agreement = ", ".join(f"{view.imager} {view.correlation_end:.2f}" for view in figures.views)
+    edges = ", ".join(f"{view.imager} {view.correlation_end:.2f}" for view in figures.views)
+    details = ", ".join(f"{view.imager} {view.detail:.2f}" for view in figures.views)
     return Verdict.ACCEPTED, (
-        f"radiographs and DRRs agree (gradient correlation {agreement})",
+        f"radiographs and DRRs agree in edges (gradient correlation {edges}) and in details ({details})",
         "each view alone and a second search from another start lead to the same position",
     )
 
@@ -75,12 +79,18 @@ def _failures(figures: Figures, limits: AcceptanceLimits) -> list[str]:
         found.append("the search left the neighbourhood of the planned position")
     elif not figures.converged:
         found.append("the search did not settle on one position")
-    found.extend(
-        f"the radiograph of imager {view.imager} does not show what the CT predicts, at any position that was tried "
-        f"(gradient correlation {view.correlation_end:.2f}, {limits.failed_gradient_correlation:.2f} is needed)"
-        for view in figures.views
-        if view.correlation_end < limits.failed_gradient_correlation
-    )
+    for view in figures.views:
+        if view.correlation_end < limits.failed_gradient_correlation:
+            found.append(
+                f"the radiograph of imager {view.imager} does not show what the CT predicts, at any position that was "
+                f"tried (gradient correlation {view.correlation_end:.2f}, {limits.failed_gradient_correlation:.2f} is "
+                "needed)"
+            )
+        elif view.detail < limits.failed_detail_agreement:
+            found.append(
+                f"the radiograph of imager {view.imager} has the outlines but not the details that the CT predicts "
+                f"(agreement {view.detail:.2f}, {limits.failed_detail_agreement:.2f} is needed): is it this patient?"
+            )
     return found
 
 
@@ -91,6 +101,11 @@ def _view_doubts(views: Sequence[ViewFigures], limits: AcceptanceLimits) -> list
             found.append(
                 f"the radiograph of imager {view.imager} agrees poorly with the CT (gradient correlation "
                 f"{view.correlation_end:.2f}, {limits.least_gradient_correlation:.2f} is expected)"
+            )
+        if view.detail < limits.least_detail_agreement:
+            found.append(
+                f"details in the radiograph of imager {view.imager} differ from the CT (agreement {view.detail:.2f}, "
+                f"{limits.least_detail_agreement:.2f} is expected)"
             )
         if view.correlation_end < view.correlation_start - limits.largest_loss:
             found.append(

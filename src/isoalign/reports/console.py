@@ -92,7 +92,7 @@ def _couch_table(record: SessionRecord, correction: Correction) -> Table:
             signed(target, words.unit),
             "–" if reached is None else signed(reached, words.unit),
             words.unit,
-            direction_words(words.axis, target - start),
+            direction_words(words.axis, target - start).split(" (")[0],
         )
     return table
 

@@ -68,6 +68,7 @@ def session_report_html(record: SessionRecord) -> str:
         .render(
             record=record,
             started=record.started_at.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            message=_capitalised(record.message),
             verdict={"kind": kind, "mark": mark, "headline": headline},
             gauges=_gauges(record, final),
             found=None if first is None else _residual_rows(first, final),
@@ -197,7 +198,7 @@ def _shown(value: float | None, unit: str) -> str:
 
 def _patient_words(record: SessionRecord) -> str:
     directions = patient_directions(record.patient_position)
-    parts = [f"{axis} + is towards the patient’s {plus} side" for axis, (plus, _) in directions.items()]
+    parts = [f"{axis} + is towards the patient’s {plus}" for axis, (plus, _) in directions.items()]
     return f"For {record.patient_position} at couch angle zero: " + ", ".join(parts) + "."
 
 
@@ -218,13 +219,17 @@ def _timeline(record: SessionRecord) -> list[Row]:
         {
             "at": f"{one.at_s:.1f}",
             "took": f"{one.duration_s:.1f}" if one.duration_s else "",
-            "step": one.step,
+            "step": _capitalised(one.step),
             "detail": one.detail,
             "left": f"{100 * one.at_s / whole_s:.2f}",
             "width": f"{max(100 * one.duration_s / whole_s, 0.6):.2f}",
         }
         for one in record.timeline
     ]
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _truth(record: SessionRecord, first: Match | None, final: Match | None) -> Row | None:

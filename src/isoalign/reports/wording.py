@@ -76,7 +76,7 @@ def direction_words(axis: str, value: float) -> str:
     return words.positive if value > 0 else words.negative
 
 
-_PATIENT_DIRECTIONS = ("left", "posterior", "superior"), ("right", "anterior", "inferior")
+_PATIENT_DIRECTIONS = ("left", "back", "head"), ("right", "front", "feet")
 
 
 def patient_directions(patient_position: str) -> dict[str, tuple[str, str]]:

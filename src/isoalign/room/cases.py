@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from isoalign.dicom.media import read_case_folder, read_ct_folder
 from isoalign.dicom.node import Peer, require_stored, send
 from isoalign.dicom.objects import (
+    Dataset,
     Series,
     build_case,
     build_drr_image,
@@ -26,9 +26,6 @@ from isoalign.dicom.objects.files import read_file
 from isoalign.geometry import ProjectionGeometry
 from isoalign.records import Patient, Plan, Volume
 from isoalign.room.settings import PeerSettings
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 ProgressCallback = Callable[[str, float | None], None]
 

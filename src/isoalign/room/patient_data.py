@@ -20,6 +20,7 @@ from isoalign.dicom.node import (
 )
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import (
+    Dataset,
     ExportContext,
     Series,
     VerificationFrame,
@@ -33,8 +34,6 @@ from isoalign.room.settings import RoomSettings
 from isoalign.storage import Database
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from isoalign.registration import PreparedVolume
 
 KINDS = {"RTIMAGE": "RT Image", "REG": "Spatial Registration"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -99,6 +100,9 @@ class RoomService:
         load = await asyncio.to_thread(
             self._data.load, plan_uid, structure_set_uid, lambda text, fraction: progress("load", text, fraction)
         )
+        # thousands of DICOM elements have come and gone: collect them now, not while the couch moves, because a
+        # pause of a quarter of a second would (rightly) stop it
+        await asyncio.to_thread(_settle_memory)
         beam = load.plan.beam(beam_number)
         planned = planned_fixed_from_dicom(load.plan.patient_position, beam.isocentre_mm)
         matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
@@ -289,6 +293,11 @@ class RoomService:
                     await asyncio.wait([task])
 
         return stream
+
+
+def _settle_memory() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def _no_progress(_step: str, _text: str, _fraction: float | None) -> None:

@@ -16,12 +16,12 @@ from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import CouchBody
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
 from isoalign.simulators.process import (
+    Ending,
     Request,
     address_of,
     configure_log,
     say_ready,
     serve_json_lines,
-    until_end,
 )
 from isoalign.simulators.serial_line import PseudoTerminal
 
@@ -150,6 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _main(options: argparse.Namespace) -> None:
+    end = Ending(stay=options.stay)
     clock = SystemClock()
     now_s = clock.monotonic_s()
     body = CouchBody(options.start, seed=options.seed, now_s=now_s)
@@ -165,7 +166,7 @@ async def _main(options: argparse.Namespace) -> None:
         "truth": address_of(truth),
     }
     say_ready(**facts)
-    ending = asyncio.create_task(until_end(stay=options.stay), name="end")
+    ending = asyncio.create_task(end.wait(), name="end")
     try:
         await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():

@@ -26,9 +26,11 @@ from isoalign.protocol.host_session import random_u32
 from isoalign.protocol.messages import (
     COUCH_HEARTBEAT_EXPIRY_US,
     COUCH_STATE_PERIOD_US,
-    START_TOLERANCE_MICRO,
+    START_TOLERANCE_UDEG,
+    START_TOLERANCE_UM,
     TOKEN_EXPIRY_US,
     AxisInfo,
+    BarPosition,
     Capability,
     Clear,
     CommandReason,
@@ -52,6 +54,7 @@ _log = structlog.get_logger("isoalign.simulators.couch")
 TRAVEL = ((-250.0, 250.0), (0.0, 1500.0), (-500.0, 100.0), (-5.0, 5.0), (-5.0, 5.0), (-95.0, 95.0))
 """Lower and upper end of travel, mm and degrees, IEC 61217."""
 AXIS_INFO_PERIOD_S = 0.1
+HOST_QUIET_S = 0.09
 FOLLOWING_LIMIT = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 0.3])
 FOLLOWING_LIMIT_PER_SPEED_S = 0.04
 FOLLOWING_TIME_S = 0.05
@@ -241,7 +244,10 @@ class CouchFirmware:
         if self._motion is None or self._motion.stop is not None:
             return
         if not self.token.is_fresh(now_s):
-            self._trip(Latch.ENABLE_LOST, now_s, only_in_motion=True)
+            # a token that stopped although the switch is held, together with the heartbeat, means a dead host
+            held = self.token.bar is BarPosition.ENABLED
+            host_quiet = self.session.host.age_s(now_s) >= HOST_QUIET_S
+            self._trip(Latch.HOST_LOST if held and host_quiet else Latch.ENABLE_LOST, now_s, only_in_motion=True)
         elif not self.session.client.is_fresh(now_s):
             self._trip(Latch.CLIENT_LOST, now_s, only_in_motion=True)
         elif self.body.primary_invalid:
@@ -316,7 +322,8 @@ class CouchFirmware:
                 return CommandReason.OUT_OF_TRAVEL, axis
         for axis, expected in enumerate(command.expected_start_micro):
             actual = self.body.drive[axis] * _MICRO[axis]
-            if expected is not None and abs(expected - actual) > START_TOLERANCE_MICRO:
+            tolerance = START_TOLERANCE_UM if axis < 3 else START_TOLERANCE_UDEG
+            if expected is not None and abs(expected - actual) > tolerance:
                 return CommandReason.START_MISMATCH, axis
         if not self.session.client.is_fresh(now_s):
             return CommandReason.CLIENT_NOT_FRESH, 0

@@ -40,3 +40,10 @@ class CannotRender(DeviceError):
 
     code = "simulators.cannot-render"
     default_hint = "See the simulator's log for the cause; most often the scene file or the couch address is wrong."
+
+
+class UnusableTechnique(DeviceError):
+    """An exposure was asked for that no tube of this kind can give."""
+
+    code = "simulators.unusable-technique"
+    default_hint = "Use 40 to 150 kV, and a tube current and an exposure time above zero."

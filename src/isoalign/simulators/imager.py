@@ -24,12 +24,12 @@ from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredEx
 from isoalign.simulators.panel_firmware import PanelFirmware
 from isoalign.simulators.process import (
     LOCAL_HOST,
+    Ending,
     Request,
     address_of,
     configure_log,
     say_ready,
     serve_json_lines,
-    until_end,
 )
 from isoalign.simulators.renderer import Renderer
 from isoalign.simulators.tcp_device import TcpDevice
@@ -307,6 +307,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _main(options: argparse.Namespace) -> int:
+    end = Ending(stay=options.stay)
     clock = SystemClock()
     renderer: Renderer | None = None
     described: dict[str, Any] = {"rows": options.rows, "columns": options.columns, "couch_truth": None}
@@ -338,7 +339,7 @@ async def _main(options: argparse.Namespace) -> int:
         truth=address_of(truth),
     )
     try:
-        await until_end(stay=options.stay)
+        await end.wait()
     finally:
         truth.close()
         with contextlib.suppress(asyncio.CancelledError):

@@ -8,7 +8,7 @@ on (seed, imager), the noise on (seed, imager, exposure number); the same number
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,8 @@ from numba import njit
 from scipy.ndimage import gaussian_filter, zoom
 
 from isoalign.geometry import Array, Fixed, Pose, TableTop
-from isoalign.records import Technique
+from isoalign.records import InvalidRecord, Technique
+from isoalign.simulators.errors import UnusableTechnique
 from isoalign.simulators.materials import density_table, detected_spectrum, metal, voxel_codes
 from isoalign.simulators.raycast import DetectorRays, Progress, VoxelBody, voxel_areal_density
 from isoalign.simulators.scene import Scene, SceneVolume
@@ -26,6 +27,7 @@ from isoalign.simulators.solids import Solid, Sphere, add_solids_areal_density, 
 
 SCATTER_BINNING = 8
 REFERENCE_SID_MM = 1500.0
+LEAST_KV, GREATEST_KV = 40.0, 150.0
 _bodies: WeakKeyDictionary[SceneVolume, VoxelBody] = WeakKeyDictionary()
 
 
@@ -73,6 +75,11 @@ class PanelPhysics:
     dead_pixel_fraction: float = 2e-4
     dead_segments: int = 1
     full_scale_counts: int = 65535
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < np.inf:
+                raise InvalidRecord(f"panel physics: {name} must not be negative or infinite, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +157,16 @@ def expose(
 
     Raises
     ------
-    UnknownImager
+    UnknownImager, UnusableTechnique
     """
     truth = scene.imager(imager_name)
+    charge_mas = technique.tube_current_ma * technique.exposure_time_ms / 1000.0
+    if not (LEAST_KV <= technique.tube_voltage_kv <= GREATEST_KV and 0.0 < charge_mas < np.inf):
+        raise UnusableTechnique(f"{technique.tube_voltage_kv:g} kV with {charge_mas:g} mAs cannot be exposed")
     density = areal_density(scene, imager_name, fixed_from_table, progress=progress)
     spectrum = detected_spectrum(technique.tube_voltage_kv, physics.filtration_mm_aluminium)
     transmission = np.empty(density.shape[:2], dtype=np.float32)
     _transmission(density, spectrum.weight, spectrum.water_cm2_g, spectrum.bone_cm2_g, transmission)
-    charge_mas = technique.tube_current_ma * technique.exposure_time_ms / 1000.0
     quanta = physics.photons_per_mas * charge_mas * spectrum.output * (REFERENCE_SID_MM / truth.sid_mm) ** 2
     primary = gaussian_filter(transmission, physics.focal_spot_blur_px, mode="nearest")
     signal = (primary + _scatter(primary, truth.pixel_mm, physics)) * np.float32(quanta)

@@ -21,12 +21,12 @@ from isoalign.protocol.messages import (
 )
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
 from isoalign.simulators.process import (
+    Ending,
     Request,
     address_of,
     configure_log,
     say_ready,
     serve_json_lines,
-    until_end,
 )
 from isoalign.simulators.tcp_device import TcpDevice
 
@@ -155,6 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _main(options: argparse.Namespace) -> None:
+    end = Ending(stay=options.stay)
     clock = SystemClock()
     firmware = PendantFirmware(now_s=clock.monotonic_s())
     device = TcpDevice(firmware, clock)
@@ -162,7 +163,7 @@ async def _main(options: argparse.Namespace) -> None:
     control = await serve_json_lines(PendantControl(firmware, device, clock).answer)
     say_ready(kind="pendant", pendant=device.address, control=address_of(control))
     try:
-        await until_end(stay=options.stay)
+        await end.wait()
     finally:
         control.close()
         with contextlib.suppress(asyncio.CancelledError):

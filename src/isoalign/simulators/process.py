@@ -47,39 +47,46 @@ def say_ready(**facts: Any) -> None:
     sys.stdout.flush()
 
 
-async def until_end(*, stay: bool) -> None:
-    """Return on SIGTERM or SIGINT, and at the end of stdin unless ``stay``."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    watched = False
-    if not stay:
-        descriptor = sys.stdin.fileno()
+class Ending:
+    """Tells when the process is to end: on SIGTERM or SIGINT, and at the end of stdin unless told to stay.
 
-        def on_input() -> None:
-            with contextlib.suppress(BlockingIOError):
-                if not os.read(descriptor, 4096):
-                    loop.remove_reader(descriptor)
-                    ended.set()
+    Make one inside the event loop before saying ready, so that no signal comes too early.
+    """
 
-        try:
-            loop.add_reader(descriptor, on_input)
-            watched = True
-        except PermissionError:  # stdin is a plain file or /dev/null, which never changes
-            ended.set() if not sys.stdin.isatty() and _at_end(descriptor) else None
-    try:
-        await ended.wait()
-    finally:
-        if watched:
-            with contextlib.suppress(ValueError, OSError):
-                loop.remove_reader(sys.stdin.fileno())
+    def __init__(self, *, stay: bool) -> None:
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._watched: int | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+            self._loop.add_signal_handler(number, self._ended.set)
+        if stay:
+            return
+        descriptor = sys.stdin.fileno()
+        try:
+            self._loop.add_reader(descriptor, self._on_input, descriptor)
+            self._watched = descriptor
+        except PermissionError:  # a plain file, which is always at its end for our purpose
+            self._ended.set()
 
+    async def wait(self) -> None:
+        """Return when the process is to end."""
+        try:
+            await self._ended.wait()
+        finally:
+            self._unwatch()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.remove_signal_handler(number)
 
-def _at_end(descriptor: int) -> bool:
-    return os.read(descriptor, 1) == b""
+    def _on_input(self, descriptor: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(descriptor, 4096):
+                self._unwatch()
+                self._ended.set()
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            self._loop.remove_reader(self._watched)
+            self._watched = None
 
 
 async def _answer(handler: Handler, line: bytes) -> Request:

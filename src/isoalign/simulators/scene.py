@@ -323,7 +323,7 @@ def _imager(values: Any) -> ImagerTruth:
 
 def _load_volume(file: Path) -> SceneVolume:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             hounsfield, grid = arrays["hounsfield"], arrays["dicom_from_index"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
         raise ValueError(f"{file.name}: {problem}") from problem

@@ -193,3 +193,6 @@ async def test_hold_ends_an_exposure(imaging_room: Any) -> None:
     error = await exposing
     assert error.remote_code == "device.interlock-open"
     assert "somebody came in" in error.message
+    assert (await failure_of(client, "A")).remote_code == "device.interlock-open"
+    assert await client.clear("nobody is inside", "Test") == ("start-up", "hold")
+    assert len(await client.expose("A", TECHNIQUE)) == 1

@@ -27,10 +27,10 @@ def test_direction_of_each_sign(axis: str, positive: str, negative: str) -> None
 @pytest.mark.parametrize(
     ("position", "lateral", "longitudinal", "vertical"),
     [
-        ("HFS", ("left", "right"), ("superior", "inferior"), ("anterior", "posterior")),
-        ("HFP", ("right", "left"), ("superior", "inferior"), ("posterior", "anterior")),
-        ("FFS", ("right", "left"), ("inferior", "superior"), ("anterior", "posterior")),
-        ("FFP", ("left", "right"), ("inferior", "superior"), ("posterior", "anterior")),
+        ("HFS", ("left", "right"), ("head", "feet"), ("front", "back")),
+        ("HFP", ("right", "left"), ("head", "feet"), ("back", "front")),
+        ("FFS", ("right", "left"), ("feet", "head"), ("front", "back")),
+        ("FFP", ("left", "right"), ("feet", "head"), ("back", "front")),
     ],
 )
 def test_sides_of_the_patient(

@@ -13,7 +13,7 @@ from isoalign.simulators.solids import Cylinder, Polyhedron, Solid, Sphere, add_
 
 WATER = Mixture(1.0, 0.0)
 GEOMETRY = ProjectionGeometry.from_axis(
-    ImagerAxis(20.0, 300.0, 500.0, (5.0, -9.0), 12.0), PixelGrid.centred(48, 40, 6.0)
+    ImagerAxis(20.0, 300.0, 500.0, (5.0, -9.0), 12.0), PixelGrid.centred(48, 40, 3.2)
 )
 TETRAHEDRON = np.array([[-1.0, 0, 0, 10], [0, -1, 0, 12], [0, 0, -1, 8], [0.6, 0.5, 0.62, 15]])
 
@@ -26,8 +26,8 @@ def image_of(*solids: Solid, geometry: ProjectionGeometry = GEOMETRY) -> np.ndar
 
 
 def sampled(inside: object, geometry: ProjectionGeometry = GEOMETRY, count: int = 20_000) -> np.ndarray:
-    """Mass per area of a body of unit density by sampling its definition along every eighth ray."""
-    pixels = geometry.pixel_centres_mm()[::8, ::8]
+    """Mass per area of a body of unit density by sampling its definition along every sixth ray."""
+    pixels = geometry.pixel_centres_mm()[::6, ::6]
     t = (np.arange(count) + 0.5) / count
     out = np.zeros(pixels.shape[:2])
     for at in np.ndindex(out.shape):
@@ -60,7 +60,7 @@ def in_cylinder(points: np.ndarray) -> np.ndarray:
     ],
 )
 def test_chords_against_sampling(solid: Solid, inside: object) -> None:
-    seen = image_of(solid)[::8, ::8, 0]
+    seen = image_of(solid)[::6, ::6, 0]
     expected = sampled(inside)
     assert (expected > 0.5).sum() > 3
     assert (expected == 0).sum() > 3
@@ -78,7 +78,7 @@ def test_the_shadow_window_loses_nothing() -> None:
         ball = Sphere(np.array(centre, dtype=float), 13.0, WATER)
         # a cube around it hides the ball from the shortcut: without it, every pixel is looked at
         slow = sampled(lambda p, c=ball.centre_mm: np.linalg.norm(p - c, axis=1) <= 13.0, count=4000)
-        assert np.abs(image_of(ball)[::8, ::8, 0] - slow).max() < 0.04
+        assert np.abs(image_of(ball)[::6, ::6, 0] - slow).max() < 0.04
 
 
 def test_a_hole_takes_away_what_the_full_body_adds() -> None:
@@ -88,7 +88,7 @@ def test_a_hole_takes_away_what_the_full_body_adds() -> None:
     )
     shell = image_of(full, hole)
     assert shell.min() > -1e-12
-    assert 0.19 < shell[24, 20, 0] < 0.24  # two walls of 1 mm, slightly slanted
+    assert 0.19 < shell[24, 20, 0] < 0.26  # two walls of 1 mm, slightly slanted
 
 
 def shifted(solids: tuple[Solid, ...], by_mm: tuple[float, ...]) -> list[Solid]:
@@ -105,7 +105,8 @@ def test_couch_top_from_above() -> None:
     profile = image_of(*moved, geometry=geometry)[1, :, 0]
     plate = 0.4 * CARBON_FIBRE.water_g_cm3 + 4.6 * RIGID_FOAM.water_g_cm3
     assert profile[150] == pytest.approx(plate, rel=1e-3)  # two skins of 2 mm and 46 mm of foam
-    assert profile.min() > 0.9 * plate
+    assert profile[30:-30].min() > 0.9 * plate
+    assert profile[0] == 0.0  # the edge of the couch lies inside the field
     assert profile[:80].max() > 1.5 * plate  # a rail on each side, inside the field
     assert profile[-80:].max() > 1.5 * plate
     assert np.allclose(profile, profile[::-1], atol=1e-9)

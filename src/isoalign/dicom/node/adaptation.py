@@ -54,8 +54,6 @@ class ParkingEntity(AE):
         association = super().associate(*args, **kwargs)
         if association.is_established:
             park(association)
-        elif association.dul.socket is None or association.dul.socket.socket is None:
-            self._close_failed_socket()
         return association
 
     def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:
@@ -63,8 +61,8 @@ class ParkingEntity(AE):
         self._latest_socket = created.socket
         return created
 
-    def _close_failed_socket(self) -> None:
-        """Close the socket that pynetdicom forgets when it cannot connect."""
+    def close_socket(self) -> None:
+        """Close the latest association's socket; pynetdicom forgets it when it cannot connect or gets no answer."""
         if self._latest_socket is not None:
             self._latest_socket.close()
             self._latest_socket = None
@@ -90,11 +88,21 @@ def prepare_connection(event: Event) -> None:
 
     def receive_limited(count: int) -> bytearray:
         if count > largest:
+            give_up_waiting(event.assoc)
             raise OSError(f"the peer announced a PDU of {count} bytes; {largest} are allowed")
         received: bytearray = receive(count)
+        if len(received) < count:
+            give_up_waiting(event.assoc)
         return received
 
     connection.recv = receive_limited
+
+
+def give_up_waiting(association: Association) -> None:
+    """End the thread of an acceptor that still waits for an association request; it would wait for its time-out."""
+    if association.is_acceptor and association.requestor.primitive is None:
+        waiting: Any = association.dul.to_user_queue
+        waiting.put(None)
 
 
 def park(association: Association) -> None:
@@ -139,6 +147,8 @@ def finish(association: Association) -> None:
     elif not association.is_released and association.dul.is_alive():
         association.abort()
     join_threads(association.ae)
+    if isinstance(association.ae, ParkingEntity):
+        association.ae.close_socket()
 
 
 def join_threads(entity: AE) -> None:
@@ -148,6 +158,7 @@ def join_threads(entity: AE) -> None:
     for thread in threading.enumerate():
         association = thread if isinstance(thread, Association) else getattr(thread, "assoc", None)
         if thread is not current and association is not None and association.ae is entity:
+            give_up_waiting(association)
             thread.join(max(0.0, deadline - time.monotonic()))
 
 

@@ -102,7 +102,7 @@ class StorageReceiver:
         self.entity = ParkingEntity(settings.ae_title, settings.pdu_bytes)
         self.entity.maximum_associations = settings.maximum_associations
         self.entity.network_timeout = settings.idle_timeout_s
-        self.entity.acse_timeout = settings.idle_timeout_s
+        self.entity.acse_timeout = settings.association_timeout_s
         self.entity.dimse_timeout = settings.idle_timeout_s
         self.entity.require_called_aet = True
         self.entity.require_calling_aet = list(settings.calling_ae_titles)

@@ -80,6 +80,8 @@ class ReceiverSettings:
         IP addresses that may connect; empty: any.
     accept_any : bool
         Whether instances are stored that this node has not asked for.
+    association_timeout_s : float
+        For the association request after the connection.
     idle_timeout_s : float
         After which a silent association is closed.
     pdu_bytes : int
@@ -93,6 +95,7 @@ class ReceiverSettings:
     calling_ae_titles: tuple[str, ...] = ()
     calling_hosts: tuple[str, ...] = ()
     accept_any: bool = False
+    association_timeout_s: float = 10.0
     idle_timeout_s: float = 60.0
     pdu_bytes: int = 131_072
     maximum_associations: int = 10

@@ -1,5 +1,7 @@
 """DICOM objects: datasets to records and back. Nothing here talks to the network."""
 
+from pydicom.dataset import Dataset
+
 from isoalign.dicom.objects.case import CaseDatasets, build_case
 from isoalign.dicom.objects.common import Series, encode_file, read_patient, read_study, write_file
 from isoalign.dicom.objects.ct import build_ct_images, read_volume
@@ -18,6 +20,7 @@ from isoalign.dicom.objects.verification_frame import VerificationFrame
 
 __all__ = [
     "CaseDatasets",
+    "Dataset",
     "ExportContext",
     "ReadRegistration",
     "ReadStructureSet",

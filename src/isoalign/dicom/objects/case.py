@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -23,9 +23,9 @@ from isoalign.records import Beam, Patient, Plan, Structure, Study, Volume
 class CaseDatasets:
     """The objects of one case. ``volume`` is the given one with its UIDs filled in."""
 
-    plan: Dataset
-    structure_set: Dataset
-    ct: tuple[Dataset, ...]
+    plan: Dataset = field(repr=False)
+    structure_set: Dataset = field(repr=False)
+    ct: tuple[Dataset, ...] = field(repr=False)
     volume: Volume
 
     @property

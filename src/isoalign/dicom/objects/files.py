@@ -19,6 +19,7 @@ config.settings.reading_validation_mode = config.IGNORE
 UNDEFINED_LENGTH = 0xFFFFFFFF
 MAGIC_OFFSET = 128
 MAGIC = b"DICM"
+SHORTEST_HEADER_BYTES = 8
 
 
 def is_dicom(content: bytes) -> bool:
@@ -51,7 +52,7 @@ def read_bytes(content: bytes, name: str) -> FileDataset:
         raise NotDicom(f"{name} is not a DICOM file (no DICM prefix)", file=name)
     try:
         dataset = pydicom.dcmread(BytesIO(content))
-        shortened = _shortened_element(dataset)
+        shortened = _shortened_element(dataset, len(content))
     except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
         raise TruncatedFile(f"{name} ends inside its data or is damaged: {error}", file=name) from error
     if shortened is not None:
@@ -66,12 +67,18 @@ def read_bytes(content: bytes, name: str) -> FileDataset:
     return dataset
 
 
-def _shortened_element(dataset: FileDataset) -> tuple[str, int, int] | None:
+def _shortened_element(dataset: FileDataset, content_bytes: int) -> tuple[str, int, int] | None:
     """Tag, found and needed bytes of the first element that is shorter than its length says."""
+    end = None
     for tag in dataset.keys():  # noqa: SIM118 - iterating a dataset itself would decode every element
         element: object = dataset.get_item(tag)
+        end = None
         if isinstance(element, RawDataElement) and element.length != UNDEFINED_LENGTH:
             found = 0 if element.value is None else len(element.value)
             if found < element.length:
                 return str(tag).replace(", ", ","), found, element.length
+            end = element.value_tell + element.length
+    if end is not None and end < content_bytes:
+        # pydicom passes over an element header that is cut
+        return "header", content_bytes - end, SHORTEST_HEADER_BYTES
     return None

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from isoalign.dicom.identity import RT_IMAGE
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
-from isoalign.dicom.objects.ct import set_pixels
+from isoalign.dicom.objects.pixels import set_pixels
 from isoalign.dicom.objects.verification_frame import VerificationFrame
 from isoalign.geometry import (
     ImagerAxis,

@@ -1,0 +1,359 @@
+"""Generator, panel and pendant firmware, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from isoalign.clock import ManualClock
+from isoalign.protocol import HostSession, ImageFrame, Message
+from isoalign.protocol.messages import (
+    AbortExposure,
+    Arm,
+    BarPosition,
+    CommandReason,
+    CommandStatus,
+    DeviceKind,
+    Disarm,
+    Expose,
+    ExposureOutcome,
+    ExposureResult,
+    FrameReady,
+    GeneratorFault,
+    GeneratorPhase,
+    GeneratorState,
+    PanelFault,
+    PanelPhase,
+    PanelState,
+    PendantState,
+    Prepare,
+)
+from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
+from isoalign.simulators.panel_firmware import PanelFirmware
+from isoalign.simulators.pendant import PendantFirmware
+from isoalign.simulators.tcp_device import Firmware
+
+TICK_S = 0.01
+ROWS, COLUMNS = 6, 4
+
+
+class Link:
+    """A firmware and a host, in 10 ms ticks."""
+
+    def __init__(self, kind: DeviceKind, firmware: Firmware, clock: ManualClock) -> None:
+        self.firmware = firmware
+        self.host = HostSession(kind)
+        self.heard: list[Message] = []
+        self.alive = True
+        self._clock = clock
+        self.host.connect(clock.monotonic_s())
+
+    def tick(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self.alive:
+            self.host.poll(now_s)
+            self.firmware.receive(self.host.take_output(), now_s)
+        self.firmware.step(now_s)
+        data = self.firmware.take_output()
+        if self.alive:
+            self.heard += self.host.feed(data, now_s)
+
+    def issue(self, command: Message) -> int:
+        number = self.host.issue(command, self._clock.monotonic_s())
+        self.tick()
+        return number
+
+    def outcome(self, number: int) -> tuple[CommandStatus, CommandReason]:
+        progress = self.host.progress(number)
+        assert progress is not None
+        return progress.status, progress.reason
+
+    def latest(self, kind: type[Message]) -> Message:
+        return next(message for message in reversed(self.heard) if isinstance(message, kind))
+
+
+class Imager:
+    """Generator and panel under one roof, with a picture that is all sevens."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.clock.advance(10.0)
+        now_s = self.clock.monotonic_s()
+        self.measured: list[MeasuredExposure] = []
+        self.frames: list[ImageFrame] = []
+        self.panel = PanelFirmware(
+            now_s=now_s, rows=ROWS, columns=COLUMNS, on_read_out=self.measured.append, on_frame=self.frames.append
+        )
+        self.generator = GeneratorFirmware(
+            now_s=now_s, seed=1, on_xrays=self.panel.xrays, on_xrays_over=self.panel.xrays_over
+        )
+        self.g = Link(DeviceKind.GENERATOR, self.generator, self.clock)
+        self.p = Link(DeviceKind.PANEL, self.panel, self.clock)
+        self.run(0.1)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / TICK_S)):
+            self.clock.advance(TICK_S)
+            self.g.tick()
+            self.p.tick()
+
+    def arm(self, exposure_id: int = 5, window_us: int = 5_000_000) -> int:
+        return self.p.issue(Arm(command_id=1, valid_until_us=0, exposure_id=exposure_id, window_us=window_us))
+
+    def prepare(self, exposure_id: int = 5, exposure_time_us: int = 50_000, tube_current_ua: int = 100_000) -> int:
+        return self.g.issue(
+            Prepare(
+                command_id=1,
+                valid_until_us=0,
+                exposure_id=exposure_id,
+                tube_voltage_v=100_000,
+                tube_current_ua=tube_current_ua,
+                exposure_time_us=exposure_time_us,
+            )
+        )
+
+    def expose(self, exposure_id: int = 5) -> int:
+        return self.g.issue(Expose(command_id=1, valid_until_us=0, exposure_id=exposure_id))
+
+    def read_out(self) -> None:
+        self.panel.frame_read(b"\x07\x00" * (ROWS * COLUMNS), self.clock.monotonic_s())
+
+
+@pytest.fixture
+def imager() -> Imager:
+    return Imager()
+
+
+@pytest.fixture
+def exposed(imager: Imager) -> Imager:
+    """An imager whose panel is reading out."""
+    imager.arm()
+    imager.prepare()
+    imager.run(1.3)
+    imager.expose()
+    imager.run(0.1)
+    assert imager.panel.phase is PanelPhase.READING
+    return imager
+
+
+def test_an_exposure_makes_one_frame(exposed: Imager) -> None:
+    result = exposed.g.latest(ExposureResult)
+    assert isinstance(result, ExposureResult)
+    assert result.outcome is ExposureOutcome.COMPLETE
+    assert result.exposure_id == 5
+    assert result.tube_voltage_v == pytest.approx(100_000, rel=0.02)
+    assert result.tube_current_ua == pytest.approx(100_000, rel=0.04)
+    assert result.exposure_time_us == pytest.approx(50_000, rel=0.03)
+    assert result.tube_voltage_v != 100_000
+    exposed.read_out()
+    exposed.run(0.05)
+    ready = exposed.p.latest(FrameReady)
+    assert isinstance(ready, FrameReady)
+    assert (ready.exposure_id, ready.rows, ready.columns) == (5, ROWS, COLUMNS)
+    (frame,) = exposed.frames
+    assert (frame.exposure_id, frame.frame_id, frame.pixels_crc) == (5, ready.frame_id, ready.pixels_crc)
+    exposed.panel.release(frame.frame_id)
+    assert exposed.panel.frame is None
+
+
+def test_the_tube_takes_its_time_to_be_ready(imager: Imager) -> None:
+    number = imager.prepare()
+    imager.run(0.7)
+    assert imager.g.outcome(number)[0] is CommandStatus.STARTED
+    assert imager.g.outcome(imager.expose()) == (CommandStatus.REJECTED, CommandReason.WRONG_PHASE)
+    imager.run(0.6)
+    assert imager.g.outcome(number)[0] is CommandStatus.DONE
+    imager.run(10.1)
+    assert imager.generator.phase is GeneratorPhase.IDLE
+
+
+def test_another_exposure_than_prepared_is_refused(imager: Imager) -> None:
+    imager.prepare(5)
+    imager.run(1.3)
+    assert imager.g.outcome(imager.expose(6)) == (CommandStatus.REJECTED, CommandReason.WRONG_EXPOSURE)
+
+
+def test_a_panel_that_is_not_armed_has_no_frame(imager: Imager) -> None:
+    imager.prepare()
+    imager.run(1.3)
+    imager.expose()
+    imager.run(0.2)
+    assert imager.measured == []
+    assert imager.panel.phase is PanelPhase.IDLE
+
+
+def test_a_panel_waits_only_so_long(imager: Imager) -> None:
+    number = imager.arm(window_us=500_000)
+    assert imager.p.outcome(number)[0] is CommandStatus.STARTED
+    assert imager.p.outcome(imager.arm(6)) == (CommandStatus.REJECTED, CommandReason.BUSY)
+    imager.run(0.6)
+    progress = imager.p.host.progress(number)
+    assert progress is not None
+    assert (progress.reason, progress.detail) == (CommandReason.DEVICE_FAULT, PanelFault.NO_EXPOSURE)
+
+
+def test_disarm_loses_the_frame(exposed: Imager) -> None:
+    exposed.p.issue(Disarm(command_id=1, valid_until_us=0))
+    exposed.read_out()
+    assert exposed.frames == []
+
+
+def test_a_failed_read_out_is_told(exposed: Imager) -> None:
+    exposed.panel.read_out_failed(exposed.clock.monotonic_s())
+    exposed.run(0.1)
+    state = exposed.p.latest(PanelState)
+    assert isinstance(state, PanelState)
+    assert state.fault is PanelFault.READOUT_FAILED
+    assert exposed.frames == []
+
+
+def test_abort_ends_the_xrays_and_gives_no_frame(imager: Imager) -> None:
+    imager.arm()
+    imager.prepare(exposure_time_us=1_000_000)
+    imager.run(1.3)
+    number = imager.expose()
+    imager.run(0.3)
+    imager.g.host.send(AbortExposure(), imager.clock.monotonic_s())
+    imager.run(0.05)
+    assert imager.g.outcome(number) == (CommandStatus.ABORTED, CommandReason.ABORT_COMMAND)
+    result = imager.g.latest(ExposureResult)
+    assert isinstance(result, ExposureResult)
+    assert result.outcome is ExposureOutcome.ABORTED
+    assert 200_000 < result.exposure_time_us < 450_000
+    assert imager.measured == []
+    assert imager.panel.fault is PanelFault.NO_EXPOSURE
+
+
+def test_a_lost_host_ends_the_xrays(imager: Imager) -> None:
+    imager.prepare(exposure_time_us=2_000_000)
+    imager.run(1.3)
+    imager.expose()
+    imager.g.alive = False
+    imager.run(0.6)
+    assert imager.generator.phase is GeneratorPhase.IDLE
+    assert not imager.generator.session.is_open
+
+
+def test_a_closed_connection_disarms(imager: Imager) -> None:
+    imager.arm()
+    imager.panel.connection_lost(imager.clock.monotonic_s())
+    assert imager.panel.phase is PanelPhase.IDLE
+
+
+def test_the_anode_heats_cools_and_refuses(imager: Imager) -> None:
+    exposures = 0
+    for _ in range(10):
+        number = imager.prepare(exposure_time_us=2_000_000, tube_current_ua=300_000)
+        imager.run(1.3)
+        if imager.g.outcome(number) == (CommandStatus.REJECTED, CommandReason.TUBE_HOT):
+            break
+        imager.expose()
+        imager.run(2.1)
+        exposures += 1
+    assert 3 <= exposures <= 4  # 60 kJ each of 220 kJ
+    hot = imager.generator.heat_permille(imager.clock.monotonic_s())
+    imager.clock.advance(180.0)
+    cool = imager.generator.heat_permille(imager.clock.monotonic_s())
+    assert cool == pytest.approx(hot / 2.71828, rel=0.02)
+
+
+def test_the_fault_no_ready(imager: Imager) -> None:
+    imager.generator.faults.add("no_ready")
+    number = imager.prepare()
+    imager.run(3.1)
+    progress = imager.g.host.progress(number)
+    assert progress is not None
+    assert (progress.reason, progress.detail) == (CommandReason.DEVICE_FAULT, GeneratorFault.NO_READY)
+
+
+def test_the_fault_expose_fails(imager: Imager) -> None:
+    imager.generator.faults.add("expose_fails")
+    imager.arm()
+    imager.prepare()
+    imager.run(1.3)
+    number = imager.expose()
+    imager.run(0.1)
+    assert imager.g.outcome(number) == (CommandStatus.ABORTED, CommandReason.DEVICE_FAULT)
+    result = imager.g.latest(ExposureResult)
+    assert isinstance(result, ExposureResult)
+    assert (result.outcome, result.tube_voltage_v, result.exposure_time_us) == (ExposureOutcome.FAILED, 0, 0)
+    assert imager.panel.phase is PanelPhase.ARMED
+    assert imager.measured == []
+
+
+@pytest.mark.parametrize("device", ["generator", "panel"])
+def test_the_fault_silent(imager: Imager, device: str) -> None:
+    link = imager.g if device == "generator" else imager.p
+    getattr(imager, device).faults.add("silent")
+    before = len(link.heard)
+    imager.run(1.0)
+    assert len(link.heard) == before
+
+
+def test_states_come_twenty_times_a_second(imager: Imager) -> None:
+    imager.g.heard.clear()
+    imager.p.heard.clear()
+    imager.run(1.0)
+    for link, kind in ((imager.g, GeneratorState), (imager.p, PanelState)):
+        assert sum(isinstance(message, kind) for message in link.heard) == pytest.approx(20, abs=4)
+
+
+class Thumb:
+    """A pendant and its host."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.pendant = PendantFirmware(now_s=0.0, press_count=10)
+        self.link = Link(DeviceKind.PENDANT, self.pendant, self.clock)
+        self.run(0.1)
+
+    def run(self, seconds: float) -> list[PendantState]:
+        self.link.heard.clear()
+        for _ in range(round(seconds / TICK_S)):
+            self.clock.advance(TICK_S)
+            self.link.tick()
+        return [message for message in self.link.heard if isinstance(message, PendantState)]
+
+    def do(self, what: str) -> PendantState:
+        getattr(self.pendant, what)(self.clock.monotonic_s())
+        return self.run(0.06)[-1]
+
+
+def test_the_token_advances_only_while_the_switch_is_held() -> None:
+    thumb = Thumb()
+    states = thumb.run(0.5)
+    assert {state.token_counter for state in states} == {thumb.pendant.token_counter}
+    pressed = thumb.do("press")
+    assert (pressed.bar, pressed.press_count) == (BarPosition.ENABLED, 11)
+    counters = [state.token_counter for state in thumb.run(1.0)]
+    assert counters == sorted(set(counters))
+    assert len(counters) == pytest.approx(20, abs=4)
+    released = thumb.do("release")
+    assert (released.bar, released.press_count) == (BarPosition.RELEASED, 11)
+    assert {state.token_counter for state in thumb.run(0.5)} == {released.token_counter}
+
+
+def test_a_squeezed_switch_enables_again_only_after_release() -> None:
+    thumb = Thumb()
+    thumb.do("press")
+    assert thumb.do("squeeze").bar is BarPosition.SQUEEZED
+    assert thumb.do("press").bar is BarPosition.SQUEEZED
+    thumb.do("release")
+    again = thumb.do("press")
+    assert (again.bar, again.press_count) == (BarPosition.ENABLED, 12)
+
+
+def test_a_change_is_told_at_once() -> None:
+    thumb = Thumb()
+    while not thumb.run(0.01):  # just after a state: the next one in turn is 50 ms away
+        pass
+    thumb.pendant.press(thumb.clock.monotonic_s())
+    assert [state.bar for state in thumb.run(0.01)] == [BarPosition.ENABLED]
+
+
+def test_pendant_faults() -> None:
+    thumb = Thumb()
+    thumb.do("press")
+    thumb.pendant.faults.add("token_stuck")
+    assert len({state.token_counter for state in thumb.run(0.5)}) == 1
+    thumb.pendant.faults.add("freeze")
+    assert thumb.run(0.5) == []
