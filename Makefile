@@ -83,9 +83,8 @@ check: develop  ## format, lint, strict types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@if [ -f firmware_protocols/generate.py ]; then \
-		echo "$(BIN)/python firmware_protocols/generate.py --check"; \
-		$(BIN)/python firmware_protocols/generate.py --check; fi
+	$(BIN)/python firmware_protocols/generate.py --check
+	$(BIN)/python firmware_protocols/reference_codec.py --check
 	$(MAKE) --no-print-directory docs
 
 .PHONY: test

@@ -114,31 +114,31 @@ def unknown_structure_set(folder: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Case:
+class Wrong:
     spoil: Spoil
     code: str
     says: tuple[str, ...]
 
 
 CASES = [
-    Case(missing_slice, "dicom.missing-slices", ("1 of", "missing")),
-    Case(two_frames_of_reference, "dicom.several-frames-of-reference", ("frames of reference", "1.2.3.4")),
-    Case(plan_in_another_frame, "dicom.several-frames-of-reference", ("1.2.3.4",)),
-    Case(not_axial, "dicom.not-axial", ("transverse",)),
-    Case(gappy, "dicom.gappy-ct", ("gap",)),
-    Case(no_isocentre, "dicom.plan-without-isocentre", ("isocentre",)),
-    Case(another_patients_ct, "dicom.wrong-patient", ("different patients",)),
-    Case(truncated, "dicom.truncated", ("CT_",)),
-    Case(not_dicom, "dicom.not-dicom", ("slice.dcm",)),
-    Case(empty_folder, "dicom.case-folder-missing", ()),
-    Case(unresolved_structure_set, "dicom.structure-set-unresolved", ("--structure-set",)),
-    Case(unknown_structure_set, "dicom.structure-set-unresolved", ("1.2.3.4.5.6",)),
+    Wrong(missing_slice, "dicom.missing-slices", ("1 of", "missing")),
+    Wrong(two_frames_of_reference, "dicom.several-frames-of-reference", ("frames of reference", "1.2.3.4")),
+    Wrong(plan_in_another_frame, "dicom.several-frames-of-reference", ("1.2.3.4",)),
+    Wrong(not_axial, "dicom.not-axial", ("transverse",)),
+    Wrong(gappy, "dicom.gappy-ct", ("gap",)),
+    Wrong(no_isocentre, "dicom.plan-without-isocentre", ("Isocenter Position", "beam 1")),
+    Wrong(another_patients_ct, "dicom.wrong-patient", ("different patients",)),
+    Wrong(truncated, "dicom.truncated", ("CT_",)),
+    Wrong(not_dicom, "dicom.not-dicom", ("slice.dcm",)),
+    Wrong(empty_folder, "dicom.case-folder-missing", ()),
+    Wrong(unresolved_structure_set, "dicom.structure-set-unresolved", ("--structure-set",)),
+    Wrong(unknown_structure_set, "dicom.structure-set-unresolved", ("1.2.3.4.5.6",)),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.spoil.__name__)
-def test_spoiled_case_folder(case: Case, case_folder: Path, tmp_path: Path) -> None:
-    arguments = case.spoil(case_folder)
+@pytest.mark.parametrize("wrong", CASES, ids=lambda wrong: wrong.spoil.__name__)
+def test_spoiled_case_folder(wrong: Wrong, case_folder: Path, tmp_path: Path) -> None:
+    arguments = wrong.spoil(case_folder)
     output = tmp_path / "output"
     command = [sys.executable, "-m", "isoalign.cli", "demo", "--json", "--case", str(case_folder)]
     run = subprocess.run(
@@ -147,10 +147,10 @@ def test_spoiled_case_folder(case: Case, case_folder: Path, tmp_path: Path) -> N
     assert run.returncode not in (0, 1), run.stderr
     assert "Traceback" not in run.stderr
     error = json.loads(run.stdout)["error"]
-    assert error["code"] == case.code, error
+    assert error["code"] == wrong.code, error
     assert error["hint"]
     text = error["message"] + error["hint"]
-    for words in case.says:
+    for words in wrong.says:
         assert words in text
     assert "SOMEBODY-ELSE" not in text
     left = [path for path in output.rglob("*") if path.is_file() and path.suffix in {".html", ".json", ".dcm", ".part"}]

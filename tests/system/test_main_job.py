@@ -33,7 +33,7 @@ def assert_truly_aligned(record: dict) -> None:
 
 def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
     code, record, progress = run_demo(tmp_path, "--offset", "9", "-8", "7", "-2.5", "2", "3")
-    assert code == 0
+    assert code == 0, record
     assert_truly_aligned(record)
     hidden = record["truth"]["hidden"]
     assert hidden["distance_mm"] == pytest.approx((81 + 64 + 49) ** 0.5, abs=1e-6)
@@ -55,7 +55,7 @@ def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
 def test_archive_of_another_maker(archive: str, tmp_path: Path, require_program) -> None:
     require_program({"orthanc": "Orthanc", "dcmtk": "dcmqrscp"}[archive])
     code, record, _ = run_demo(tmp_path, "--archive", archive, "--seed", "3")
-    assert code == 0
+    assert code == 0, record
     assert_truly_aligned(record)
     assert {item["status"] for item in record["exported"]} == {"stored"}
 
@@ -74,7 +74,7 @@ def head_phantom(real_data_folder: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.real_data
 def test_real_head_phantom(head_phantom: Path, tmp_path: Path) -> None:
     code, record, _ = run_demo(tmp_path, "--case", str(head_phantom), "--seed", "5")
-    assert code == 0
+    assert code == 0, record
     assert_truly_aligned(record)
 
 
@@ -90,14 +90,14 @@ def test_plan_as_the_vendor_exported_it_asks_and_takes_an_answer(head_phantom: P
         *("--case", str(head_phantom), "--plan", exported, "--seed", "6"),
         *("--structure-set", str(head_phantom / "structure_set.dcm")),
     )
-    assert code == 0
+    assert code == 0, record
     assert_truly_aligned(record)
 
 
 def test_wrong_patient_on_the_couch_is_refused_and_nothing_moves(tmp_path: Path) -> None:
     """A set-up error far outside what can be matched: the couch stays at the set-up position."""
     code, record, _ = run_demo(tmp_path, "--offset", "0", "0", "0", "0", "0", "75")
-    assert code == 6
+    assert code == 6, record
     assert record["outcome"] == "match refused"
     assert record["arrived"] is None
     assert (tmp_path / "report.html").is_file()

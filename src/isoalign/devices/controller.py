@@ -294,9 +294,7 @@ class DeviceController:
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         self._ticking = loop.call_later(self.config.tick_s, self._tick)
-        loop.call_soon(
-            self.evaluate
-        )  # after what has arrived already, so that our own pause does not look like silence
+        loop.call_soon(self.evaluate)  # after what has arrived: our own pause is not silence
 
     def _on_couch_reading(self) -> None:
         self.evaluate()

@@ -216,7 +216,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "motion-outcome", "a motion ends at its target, and in its time", "daemon", Reaction.SS1, USER,
-        "tests/system/devices/test_motion.py::test_motion_that_misses_its_target_times_out", _event_only, ALWAYS, ALWAYS,
+        "tests/system/devices/test_motion.py::test_motion_that_misses_its_target", _event_only, ALWAYS, ALWAYS,
     ),
     Rule(
         "couch-session", "session with the couch, same protocol version and dictionary", "couch link",

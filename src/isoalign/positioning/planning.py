@@ -86,7 +86,7 @@ def require_accepted(match: Match) -> None:
     if match.verdict is not Verdict.ACCEPTED:
         reasons = "; ".join(match.reasons) or "no reason given"
         raise MatchRefused(
-            f"the {match.kind} match is {match.verdict.value}: {reasons}",
+            f"the {match.kind} match {'failed' if match.verdict is Verdict.FAILED else 'is doubtful'}: {reasons}",
             verdict=match.verdict.value,
             reasons=list(match.reasons),
         )

@@ -153,7 +153,7 @@ class _Demonstration:
             if error.remote_code != "match.refused":
                 await self._hold(client, str(error))
                 raise
-            self._say("note", f"{error.message} Nothing was moved.", None)
+            self._say("failed", f"{error.message}. Nothing was moved by it.", None)
         except BaseException:
             await self._hold(client, "the demonstration was interrupted")
             raise

@@ -19,6 +19,7 @@ from isoalign.simulators.process import (
     Ending,
     Request,
     address_of,
+    come_first,
     configure_log,
     say_ready,
     serve_json_lines,
@@ -183,4 +184,5 @@ async def _main(options: argparse.Namespace) -> None:
 def main(options: argparse.Namespace) -> None:
     """Run until told to end."""
     configure_log("couch")
+    come_first()
     asyncio.run(_main(options))

@@ -27,6 +27,7 @@ from isoalign.simulators.process import (
     Ending,
     Request,
     address_of,
+    come_first,
     configure_log,
     say_ready,
     serve_json_lines,
@@ -350,6 +351,7 @@ async def _main(options: argparse.Namespace) -> int:
 def main(options: argparse.Namespace) -> None:
     """Run until told to end."""
     configure_log(f"imager-{options.name}")
+    come_first()
     code = asyncio.run(_main(options))
     if code:
         sys.exit(code)

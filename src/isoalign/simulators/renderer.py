@@ -166,7 +166,7 @@ def _serve(scene_path: str, imager: str) -> int:
             "couch_truth": None if couch is None else {"host": couch.host, "port": couch.port},
         }
     )
-    os.nice(_NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)  # absolute: the firmware that started it comes first
     from isoalign.simulators import warmup
 
     warmup()

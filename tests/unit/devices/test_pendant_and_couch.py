@@ -7,8 +7,8 @@ import math
 import pytest
 
 from isoalign.clock import ManualClock
-from isoalign.devices.couch import reading_from_state
-from isoalign.devices.errors import LinkLost
+from isoalign.devices.couch import Couch, reading_from_state
+from isoalign.devices.errors import LinkLost, StaleState
 from isoalign.devices.pendant import Pendant
 from isoalign.devices.transport import Transport
 from isoalign.geometry import AXES
@@ -187,3 +187,18 @@ def test_couch_that_is_not_ready(changes: dict[str, object]) -> None:
     reading = reading_from_state(state(**changes))
     assert not reading.ready
     assert reading.as_report().faults == ((reading.latch.name,) if reading.latch else ())
+
+
+def test_reading_is_as_old_as_it_is_and_not_as_late_as_it_came() -> None:
+    """Frames that waited in a buffer while we paused must not pass for fresh ones."""
+    clock = ManualClock()
+    couch = Couch(no_line, clock, on_reading=lambda: None, on_change=lambda: None)
+    couch.link.session.clock.add(0, 5_000_000, 5_000_000, 2_000)  # device time is 4.999 s ahead of ours
+    clock.advance(10.0)
+    couch._on_message(state(device_time_us=14_599_000), clock.monotonic_s())
+    assert couch.reading is not None
+    assert couch.reading.age_s(clock.monotonic_s()) == pytest.approx(0.4, abs=1e-6)
+    with pytest.raises(StaleState, match="400 ms old"):
+        couch.fresh_reading(0.15)
+    couch._on_message(state(device_time_us=14_990_000), clock.monotonic_s())
+    assert couch.fresh_reading(0.15).position is not None
