@@ -17,7 +17,7 @@ from isoalign import __version__
 MANUFACTURER = "isoalign"
 MODEL_NAME = "isoalign"
 SOFTWARE_VERSION = __version__
-IMPLEMENTATION_CLASS_UID = UID("2.25.120874317654870412393867172044379850129")
+IMPLEMENTATION_CLASS_UID = UID("2.25.136993647594208853509363157367057217532")
 """Drawn once for this implementation; not configurable."""
 IMPLEMENTATION_VERSION_NAME = f"ISOALIGN_{__version__}".replace(".", "_")[:16]
 

@@ -256,6 +256,20 @@ def test_isocentre_position_agrees_with_a_vendor_that_fixes_the_frame_to_the_tab
     assert compared >= 3
 
 
+@pytest.mark.real_data
+def test_axes_of_the_frame_turn_with_the_table_as_in_a_vendors_cone_beam_ct(
+    real_data_folder: Path, unpack: Callable[[Path], Path]
+) -> None:
+    """The rows of a cone-beam CT run along +X of the room; its patient frame was turned with the couch by 359.7."""
+    folder = unpack(real_data_folder / "catphan_cbct" / "catphan_cbct.tar.xz")
+    first = next(path for path in sorted(folder.rglob("*")) if path.is_file())
+    rows = pydicom.dcmread(first, stop_before_pixels=True).ImageOrientationPatient[:3]
+    turned = TableTopPosition(Representation.IEC_61217, 0.0, 0.0, 0.0, patient_support_angle_deg=-0.3)
+    frame = VerificationFrame(PatientPosition.HFS, TableTopPosition(Representation.IEC_61217, 0.0, 0.0, 0.0))
+    along_room_x = frame.fixed_from_verification(turned).rotation.T @ [1.0, 0.0, 0.0]
+    np.testing.assert_allclose(along_room_x, [float(value) for value in rows], atol=1e-6)
+
+
 @pytest.fixture
 def unpack(tmp_path: Path) -> Callable[[Path], Path]:
     import tarfile
