@@ -19,9 +19,9 @@ WIDTHS = 2.5
 def repair_dead_pixels(pixels: npt.NDArray[np.uint16], out: Float32) -> int:
     """Copy ``pixels`` to ``out`` with isolated wrong ones replaced by the median of the 24 around them.
 
-    A pixel is wrong when it lies outside the middle half of its neighbours by more than four times the width of that
-    half and a tenth of their median; up to a quarter of the neighbours may be wrong themselves (lines one pixel wide,
-    small clusters). Returns how many were replaced.
+    A pixel is wrong when it differs from the median of its neighbours by more than two and a half times the width of
+    their middle half and a tenth of that median; up to a quarter of the neighbours may be wrong themselves (lines one
+    pixel wide, small clusters). Returns how many were replaced.
     """
     rows, columns = pixels.shape
     repaired = np.zeros(rows, np.int64)

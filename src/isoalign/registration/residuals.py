@@ -43,8 +43,6 @@ class Linearised:
         J^T W J and J^T W r, in units of the residual's own variance.
     similarity : float
         Weighted correlation of image and DRR details, -1 to 1.
-    coverage : float
-        Part of all pixels that sees the patient and is used.
     residual, weight : ndarray, shape (rows, columns), float32
     jacobian : ndarray, shape (6, rows, columns), float32
     variance : float
@@ -54,7 +52,6 @@ class Linearised:
     matrix: Array
     vector: Array
     similarity: float
-    coverage: float
     residual: Float32
     weight: Float32
     jacobian: Float32
@@ -86,7 +83,6 @@ def linearise(
     model = contrast * detail * scale
     residual = image - model
     jacobian = (derivatives - means[3:]) * (contrast * scale)
-    coverage = float(np.count_nonzero(seen)) / seen.size
     typical = float(np.median(np.abs(residual[seen]))) if seen.any() else 1.0
     spread = np.float32(max(1.4826 * typical, LEAST_SPREAD))
     weight = view.mask / (1.0 + (residual / (np.float32(level.robust_scale) * spread)) ** 2)
@@ -97,9 +93,7 @@ def linearise(
     power = float(_total(weight * image * image)) * float(_total(weight * model * model))
     similarity = float(_total(weight * image * model)) / np.sqrt(power + 1e-12)
     variance = float(spread) ** 2
-    return Linearised(
-        matrix / variance, vector / variance, float(similarity), coverage, residual, weight, jacobian, variance
-    )
+    return Linearised(matrix / variance, vector / variance, float(similarity), residual, weight, jacobian, variance)
 
 
 def _contrast(view: LevelView, detail: Float32, means: Float32, local: float) -> Float32:

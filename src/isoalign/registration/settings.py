@@ -19,7 +19,7 @@ class MatchLevel:
         Half width, at the isocentre, of the window whose mean is taken off image and DRR (a pyramid's profile).
     local_contrast : float
         Weight of the image-wide contrast against the local one when image and DRR are scaled to each other: infinite
-        for one contrast per image, 1 for about equal say.
+        for one contrast per image, 1 for about equal say. Where finite, the DRR is also bent to the image's response.
     robust_scale : float
         Residuals of so many standard deviations count half (Cauchy weights).
     relaxation : float
@@ -81,8 +81,8 @@ class AcceptanceLimits:
     largest_loss: float = 0.02
     largest_translation_mm: float = 30.0
     largest_rotation_deg: float = 8.0
-    view_distance_mm: float = 0.5
-    view_angle_deg: float = 0.5
+    view_distance_mm: float = 0.3
+    view_angle_deg: float = 0.3
     restart_distance_mm: float = 0.3
     restart_angle_deg: float = 0.3
     largest_sigma_mm: float = 0.2
