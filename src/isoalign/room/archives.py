@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from isoalign.room.errors import ProcessFailed, ProgramMissing
+from isoalign.room.loopback import LOOPBACK, free_port
 from isoalign.room.processes import ChildProcess, ProcessGroup
 from isoalign.room.settings import DicomSettings, PeerSettings
 
@@ -51,7 +52,7 @@ def start_archive(kind: ArchiveKind, processes: ProcessGroup, folder: Path, room
                 str(store),
             ],
         )
-        return PeerSettings(ae_title=ARCHIVE_AE_TITLE, host="127.0.0.1", port=child.wait_ready()["port"])
+        return PeerSettings(ae_title=ARCHIVE_AE_TITLE, host=LOOPBACK, port=child.wait_ready()["port"])
     return _start_installed(kind, processes, folder, store, room)
 
 
@@ -59,7 +60,6 @@ def _start_installed(
     kind: ArchiveKind, processes: ProcessGroup, folder: Path, store: Path, room: DicomSettings
 ) -> PeerSettings:
     from isoalign.dicom.archive import dcmqrscp_configuration, orthanc_configuration
-    from isoalign.room.simulation import free_port
 
     program = {ArchiveKind.ORTHANC: "Orthanc", ArchiveKind.DCMTK: "dcmqrscp"}[kind]
     found = shutil.which(program)
@@ -83,7 +83,7 @@ def _start_installed(
         arguments = ["--config", str(config)]
     child = processes.start("archive", arguments, program=["env", "TCP_NODELAY=1", found])
     _wait_listening(child, port)
-    return PeerSettings(ae_title=ARCHIVE_AE_TITLE, host="127.0.0.1", port=port)
+    return PeerSettings(ae_title=ARCHIVE_AE_TITLE, host=LOOPBACK, port=port)
 
 
 def _wait_listening(child: ChildProcess, port: int) -> None:
@@ -93,7 +93,7 @@ def _wait_listening(child: ChildProcess, port: int) -> None:
             raise ProcessFailed(f"the archive ended before it listened; see {child.log_path}")
         with socket.socket() as probe:
             probe.settimeout(0.2)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((LOOPBACK, port)) == 0:
                 return
         time.sleep(0.05)
     raise ProcessFailed(f"the archive does not listen on port {port} after {START_TIMEOUT_S:g} s")

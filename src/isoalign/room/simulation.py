@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from typing import Any, Self
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTop, TableTopPosition, fixed_from_table
 from isoalign.records import Volume
 from isoalign.room.archives import ArchiveKind, start_archive
+from isoalign.room.loopback import free_port
 from isoalign.room.processes import ChildProcess, ProcessGroup
-from isoalign.room.settings import PeerSettings, RoomSettings
+from isoalign.room.settings import RoomSettings
 from isoalign.room.simulator_control import SimulatorControl
-
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,15 +283,3 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
     path = folder / "daemon.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path)])
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def loopback_peer(ae_title: str, port: int) -> PeerSettings:
-    """A DICOM peer on this machine."""
-    return PeerSettings(ae_title=ae_title, host=LOOPBACK, port=port)
