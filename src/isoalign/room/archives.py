@@ -26,8 +26,12 @@ class ArchiveKind(Enum):
     DCMTK = "dcmtk"
 
 
-def start_archive(kind: ArchiveKind, processes: ProcessGroup, folder: Path, room: DicomSettings) -> PeerSettings:
+def start_archive(
+    kind: ArchiveKind, processes: ProcessGroup, folder: Path, room: DicomSettings, *, port: int = 0
+) -> PeerSettings:
     """Start an archive that knows ``room`` as a move destination; returns its address once it listens.
+
+    ``folder`` takes its store; ``port`` 0 chooses a free one.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def start_archive(kind: ArchiveKind, processes: ProcessGroup, folder: Path, room
         When Orthanc or DCMTK is asked for and is not installed.
     """
     store = folder / "archive"
-    store.mkdir()
+    store.mkdir(parents=True)
     if kind is ArchiveKind.EMBEDDED:
         child = processes.start(
             "archive",
@@ -45,7 +49,7 @@ def start_archive(kind: ArchiveKind, processes: ProcessGroup, folder: Path, room
                 "--ae-title",
                 ARCHIVE_AE_TITLE,
                 "--port",
-                "0",
+                str(port),
                 "--move-destination",
                 f"{room.ae_title}={room.host}:{room.port}",
                 "--store",
@@ -53,11 +57,11 @@ def start_archive(kind: ArchiveKind, processes: ProcessGroup, folder: Path, room
             ],
         )
         return PeerSettings(ae_title=ARCHIVE_AE_TITLE, host=LOOPBACK, port=child.wait_ready()["port"])
-    return _start_installed(kind, processes, folder, store, room)
+    return _start_installed(kind, processes, folder, store, room, port or free_port())
 
 
 def _start_installed(
-    kind: ArchiveKind, processes: ProcessGroup, folder: Path, store: Path, room: DicomSettings
+    kind: ArchiveKind, processes: ProcessGroup, folder: Path, store: Path, room: DicomSettings, port: int
 ) -> PeerSettings:
     from isoalign.dicom.archive import dcmqrscp_configuration, orthanc_configuration
 
@@ -69,7 +73,6 @@ def _start_installed(
             f"--archive {kind.value} needs the program {program}",
             hint=f"Install it (Debian: apt install {package}), or use the embedded archive.",
         )
-    port = free_port()
     destination = {room.ae_title: (room.host, room.port)}
     if kind is ArchiveKind.ORTHANC:
         config = folder / "orthanc.json"

@@ -31,7 +31,7 @@ from isoalign.dicom.objects import (
 from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Volume
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.settings import RoomSettings
-from isoalign.storage import Database
+from isoalign.storage import Database, OutboxState
 
 if TYPE_CHECKING:
     from isoalign.registration import PreparedVolume
@@ -52,6 +52,14 @@ class PatientLoad:
     prepared: PreparedVolume
     dicom_s: float
     prepare_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedResult:
+    """One result that is on its way to the archive."""
+
+    kind: str
+    sop_instance_uid: str
 
 
 class PatientData:
@@ -113,6 +121,7 @@ class PatientData:
             structure_set_uid=structure_set_uid,
             progress=lambda done, total, what: on_progress(f"{what}: {done} of {total}", done / max(total, 1)),
         )
+        self._drain()  # the archive answers: what waited for it goes now
         received = self._clock.monotonic_s()
         self._database.audit.append("patient loaded", {"plan": plan_uid, "slices": len(loaded.volume.hounsfield)})
         on_progress("preparing the CT for matching", None)
@@ -128,37 +137,39 @@ class PatientData:
             done - received,
         )
 
-    def export(
-        self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass], on_progress: ProgressCallback
-    ) -> tuple[ExportedObject, ...]:
-        """Queue RT Images and Spatial Registrations of all passes in the outbox, and send them. Blocks.
+    def queue_results(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> tuple[QueuedResult, ...]:
+        """Write RT Images and Spatial Registrations of all passes to disk and queue them in the outbox. Blocks.
 
-        What the archive does not take now stays in the outbox and is tried again.
+        From here on they reach the archive even if this process or the archive goes away in between.
+        """
+        datasets = self._build(load, beam, passes)
+        paths = [write_file(one, self._outgoing / f"{one.SOPInstanceUID}.dcm") for one in datasets]
+        files = [(str(one.SOPInstanceUID), path) for one, path in zip(datasets, paths, strict=True)]
+        with self._database.transaction() as work:
+            work.record("results exported", facts={"objects": len(datasets)})
+            work.enqueue(self._archive.ae_title, files)
+        return tuple(QueuedResult(KINDS[one.Modality], str(one.SOPInstanceUID)) for one in datasets)
+
+    def deliver(self, results: Sequence[QueuedResult], on_progress: ProgressCallback) -> tuple[ExportedObject, ...]:
+        """C-ECHO, then C-STORE of everything that waits for the archive; says what became of ``results``. Blocks.
 
         Raises
         ------
         DicomNetworkError
-            When the archive does not answer; the objects are safe in the outbox.
+            When the archive does not answer; the objects are safe in the outbox and are tried again.
         """
-        datasets = self._build(load, beam, passes)
-        paths = [write_file(one, self._outgoing / f"{one.SOPInstanceUID}.dcm") for one in datasets]
-        with self._database.transaction() as work:
-            work.record("results exported", facts={"objects": len(datasets)})
-            files = [(str(one.SOPInstanceUID), path) for one, path in zip(datasets, paths, strict=True)]
-            work.enqueue(self._archive.ae_title, files)
         echo(self._archive, self._node)
-        results = drain_outbox(
-            self._database.outbox,
-            self._archive,
-            self._node,
-            clock=self._clock,
-            progress=lambda done: on_progress(f"{done} of {len(datasets)} objects", done / len(datasets)),
-        )
-        meanings = {result.sop_instance_uid: result.meaning for result in results}
+        total = max(len(results), 1)
+        self._drain(lambda done: on_progress(f"{done} of {total} objects", min(done / total, 1.0)))
+        states = {entry.sop_instance_uid: entry.state for entry in self._database.outbox.entries()}
+        words = {OutboxState.SENT: "stored", OutboxState.FAILED: "failed"}
         return tuple(
-            ExportedObject(KINDS[one.Modality], uid := str(one.SOPInstanceUID), meanings.get(uid, "queued"))
-            for one in datasets
+            ExportedObject(one.kind, one.sop_instance_uid, words.get(states[one.sop_instance_uid], "queued"))
+            for one in results
         )
+
+    def _drain(self, on_progress: Callable[[int], None] | None = None) -> None:
+        drain_outbox(self._database.outbox, self._archive, self._node, clock=self._clock, progress=on_progress)
 
     def _build(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> list[Dataset]:
         context = ExportContext(

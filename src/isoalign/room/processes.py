@@ -136,7 +136,9 @@ class ProcessGroup:
         self._children: dict[str, ChildProcess] = {}
 
     def start(self, name: str, arguments: list[str], *, program: list[str] | None = None) -> ChildProcess:
-        """Start a child; it is ready only after :meth:`ChildProcess.wait_ready`."""
+        """Start a child, in place of one of the same name; it is ready only after :meth:`ChildProcess.wait_ready`."""
+        if name in self._children:
+            self._children.pop(name).close()
         child = ChildProcess(name, arguments, self.log_folder, program=program)
         self._children[name] = child
         return child

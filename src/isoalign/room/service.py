@@ -36,7 +36,7 @@ from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State
 from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
 from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
 from isoalign.room.logs import configure_logging, pseudonym
-from isoalign.room.patient_data import PatientData, PatientLoad
+from isoalign.room.patient_data import PatientData, PatientLoad, QueuedResult
 from isoalign.room.record_codec import pack
 from isoalign.room.settings import RoomSettings, load_settings
 
@@ -72,6 +72,7 @@ class RoomService:
         self._session_id = ""
         self._started_at: datetime = clock.utc()
         self._last_error: IsoalignError | None = None
+        self._queued: tuple[QueuedResult, ...] = ()
         self._exported: tuple[ExportedObject, ...] = ()
 
     def handlers(self) -> dict[str, Any]:
@@ -98,7 +99,8 @@ class RoomService:
         plan_uid = call.require("plan_uid", str)
         structure_set_uid = call.params.get("structure_set_uid")
         beam_number = call.params.get("beam_number")
-        self._session, self._load, self._exported, self._last_error = None, None, (), None
+        self._session, self._load, self._last_error = None, None, None
+        self._queued, self._exported = (), ()
         self._session_id = uuid.uuid4().hex[:12]
         self._started_at = self._clock.utc()
         began = self._clock.monotonic_s()
@@ -178,8 +180,10 @@ class RoomService:
         assert load is not None
         assert session.beam is not None
         began = self._clock.monotonic_s()
+        if not self._queued:  # asked again after the archive was away: the same objects, not new ones
+            self._queued = await asyncio.to_thread(self._data.queue_results, load, session.beam, tuple(session.passes))
         self._exported = await asyncio.to_thread(
-            self._data.export, load, session.beam, tuple(session.passes), lambda text, f: progress("export", text, f)
+            self._data.deliver, self._queued, lambda text, f: progress("export", text, f)
         )
         took = self._clock.monotonic_s() - began
         session.timeline.append(

@@ -243,3 +243,25 @@ async def test_hold_stops_the_couch_first_and_asks_nothing() -> None:
     assert session.state is State.HELD
     with pytest.raises(SessionHeld):
         await session.image_and_match()
+
+
+async def test_a_residual_out_of_tolerance_can_be_corrected_again() -> None:
+    session, couch = build(setup_error(8, 0, 0, 0, 0, 0))
+    await session.move_to_setup()
+    await session.image_and_match()
+    assert session.correction is not None
+    session.approve(session.correction.correction_id, "physicist")
+    await session.move_by_correction()
+    session.matcher.error = setup_error(9, 0, 0, 0, 0, 0)  # type: ignore[attr-defined]  # the patient slipped by 1 mm
+    again = await session.image_and_match()
+    assert again.residual.distance_mm == pytest.approx(1.0)
+    assert not session.within_tolerance
+    first = session.correction.correction_id
+    second = session.correct_again()
+    with pytest.raises(NotApproved):
+        session.approve(first, "physicist")
+    session.approve(second.correction_id, "physicist")
+    await session.move_by_correction()
+    assert (await session.image_and_match()).residual.distance_mm < 1e-6
+    assert session.within_tolerance
+    assert len(couch.moves) == 3

@@ -57,3 +57,12 @@ def test_group_names_who_ended_and_stops_the_rest(tmp_path: Path) -> None:
         assert group.ended() == ["first"]
         assert "second" in group
     assert sorted(group.ended()) == ["first", "second"]
+
+
+def test_child_of_the_same_name_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with ProcessGroup(tmp_path) as group:
+        first = group.start("child", ["-c", READY + WAIT])
+        first.wait_ready()
+        group.start("child", ["-c", READY + WAIT]).wait_ready()
+        assert not first.is_alive()
+        assert group.ended() == []
