@@ -10,7 +10,6 @@ from isoalign.positioning.errors import (
     IllegalAct,
     MatchRefused,
     NotApproved,
-    OutOfTolerance,
     SessionHeld,
 )
 from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
@@ -32,7 +31,6 @@ __all__ = [
     "MatcherPort",
     "MoveProgress",
     "NotApproved",
-    "OutOfTolerance",
     "PositioningSession",
     "SessionHeld",
     "SessionSettings",

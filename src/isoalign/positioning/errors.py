@@ -47,10 +47,3 @@ class CorrectionTooLarge(PositioningError):
 
     code = "positioning.correction-too-large"
     default_hint = "Reposition the patient by hand and take new images."
-
-
-class OutOfTolerance(PositioningError):
-    """The verified residual exceeds the tolerance."""
-
-    code = "positioning.out-of-tolerance"
-    default_hint = "Take new images and correct again, or reposition the patient. Do not treat."

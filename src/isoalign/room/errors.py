@@ -33,10 +33,3 @@ class ProgramMissing(IsoalignError):
     code = "room.program-missing"
     exit_code = 10
     default_hint = "Install it, or leave the option out."
-
-
-class Cancelled(IsoalignError):
-    """The user cancelled; the couch was held."""
-
-    code = "room.cancelled"
-    exit_code = 130
