@@ -16,6 +16,7 @@ from isoalign.protocol.layout import Field, Message
 from isoalign.protocol.messages import MESSAGES
 
 MUTATIONS = 25_000
+SOAK_MUTATIONS = 1_000_000
 FRAMED = sorted((kind for kind in MESSAGES.values() if not kind.IS_BULK), key=lambda kind: kind.ID)
 BULK = sorted((kind for kind in MESSAGES.values() if kind.IS_BULK), key=lambda kind: kind.ID)
 
@@ -121,8 +122,12 @@ def mutate(raw: bytes, dice: random.Random, other: bytes) -> bytes:
     return bytes(data)
 
 
-def test_no_damaged_frame_is_taken_for_a_good_one() -> None:
-    """25 000 damaged frames: none is accepted, nothing but FrameError is raised, the next good frame is heard."""
+@pytest.mark.parametrize(
+    "mutations",
+    [MUTATIONS, pytest.param(SOAK_MUTATIONS, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+)
+def test_no_damaged_frame_is_taken_for_a_good_one(mutations: int) -> None:
+    """Of all damaged frames none is accepted, nothing but FrameError is raised, the next good frame is heard."""
     dice = random.Random(20240611)
     strategy_free = [kind for kind in FRAMED if kind.FIELDS]
     good: list[tuple[bytes, Message]] = []
@@ -134,7 +139,7 @@ def test_no_damaged_frame_is_taken_for_a_good_one() -> None:
         good.append((encode(message, header)[:-1], message))
     accepted = damaged = 0
     reader = FrameReader()
-    while damaged < MUTATIONS:
+    while damaged < mutations:
         raw, _ = dice.choice(good)
         other, marker = dice.choice(good)
         broken = mutate(raw, dice, other)
@@ -152,7 +157,7 @@ def test_no_damaged_frame_is_taken_for_a_good_one() -> None:
                 with pytest.raises(FrameError):
                     decode(part)
     assert accepted == 0
-    assert sum(reader.rejected.values()) > MUTATIONS * 0.9
+    assert sum(reader.rejected.values()) > mutations * 0.9
 
 
 def random_value(field: Field, dice: random.Random) -> Any:

@@ -51,8 +51,8 @@ async def test_killing_a_process_while_the_couch_moves_stops_the_couch(running_r
             await move
 
 
-async def test_room_process_that_hangs_stops_the_couch_by_the_couchs_own_watchdog(running_room) -> None:
-    """SIGSTOP closes no connection: only the client counter that no longer advances tells the couch."""
+async def test_room_process_that_hangs_stops_the_couch(running_room) -> None:
+    """SIGSTOP closes no connection: only the client counter that no longer advances tells daemon and couch."""
     await running_room.load()
     before = running_room.truth()
     async with running_room.enable_bar():
@@ -63,6 +63,7 @@ async def test_room_process_that_hangs_stops_the_couch_by_the_couchs_own_watchdo
         try:
             stopped = await running_room.wait_standstill(WATCHDOG_S + STOP_TIME_S)
             assert_stopped_short(before, stopped)
+            assert stopped["stop_cause"] in {"CLIENT_LOST", "STOP_COMMAND"}
         finally:
             process.send_signal(signal.SIGCONT)
         with pytest.raises(IsoalignError):
