@@ -16,10 +16,8 @@ import json
 import os
 import signal
 import sys
-import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +40,7 @@ from isoalign.room.settings import RoomSettings, load_settings
 
 _log = structlog.get_logger("isoalign.room")
 
-LOOP_NICENESS = -10
+LOOP_REALTIME_PRIORITY = 3
 
 Progress = Callable[[str, str, float | None], None]
 Act = Callable[[IpcCall, Progress], Awaitable[Any]]
@@ -325,21 +323,19 @@ def _load_timeline(load: PatientLoad) -> list[TimelineEntry]:
 
 
 def _come_first() -> None:
-    """Let the event loop, whose heartbeat keeps the couch moving, come before programs that only compute."""
-    with contextlib.suppress(OSError):  # only some users may
-        os.setpriority(os.PRIO_PROCESS, 0, LOOP_NICENESS)
+    """Let the event loop, whose heartbeat keeps the couch moving, run when it has something to do.
 
-
-def _compute_at_usual_priority() -> None:
+    Threads that load, match or export go back to the usual scheduling, and so does the whole process where the system
+    does not allow more.
+    """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 0)
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(LOOP_REALTIME_PRIORITY))
 
 
 async def serve(settings: RoomSettings, daemon: Path, socket: Path, clock: Clock) -> None:
     """Run the room process until it is told to end (SIGTERM, or end of its standard input)."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="room", initializer=_compute_at_usual_priority))
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _stop_at_end_of_input(loop, stop)
     devices = await DeviceClient.connect(daemon, client="room")

@@ -282,4 +282,4 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
         config["limits"] = {axis: list(limits) for axis, limits in couch.travel.limits().ranges.items()}
     path = folder / "daemon.json"
     path.write_text(json.dumps(config), encoding="utf-8")
-    return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path)])
+    return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path), "--realtime"])

@@ -23,6 +23,7 @@ from isoalign.simulators.errors import InvalidTruthRequest
 LOCAL_HOST = "127.0.0.1"
 _LINE_MAX_BYTES = 65536
 _NICENESS = -10
+_REALTIME_PRIORITY = 5
 Request = dict[str, Any]
 Handler = Callable[[Request], Request | Awaitable[Request]]
 
@@ -43,9 +44,15 @@ def configure_log(name: str) -> None:
 
 
 def come_first() -> None:
-    """Come before programs that only compute, where the system allows it: a firmware has its processor to itself."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    """Run when there is something to do, where the system allows it: a firmware has its processor to itself.
+
+    Threads and children of this process go back to the usual scheduling.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_REALTIME_PRIORITY))
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
 def say_ready(**facts: Any) -> None:
