@@ -38,6 +38,7 @@ from isoalign.positioning import (
     SessionHeld,
     SessionSettings,
     State,
+    plan_correction,
 )
 from isoalign.records import (
     Acquisition,
@@ -265,3 +266,24 @@ async def test_a_residual_out_of_tolerance_can_be_corrected_again() -> None:
     assert (await session.image_and_match()).residual.distance_mm < 1e-6
     assert session.within_tolerance
     assert len(couch.moves) == 3
+
+
+async def test_a_verification_that_is_not_accepted_proves_nothing() -> None:
+    session, _ = build(setup_error(8, 0, 0, 0, 0, 0))
+    await session.move_to_setup()
+    await session.image_and_match()
+    assert session.correction is not None
+    session.approve(session.correction.correction_id, "physicist")
+    await session.move_by_correction()
+    session.matcher.verdict = Verdict.DOUBTFUL  # type: ignore[attr-defined]
+    with pytest.raises(MatchRefused):
+        await session.image_and_match()
+    assert session.state is State.CORRECTED
+    assert not session.within_tolerance
+
+
+async def test_no_correction_is_planned_from_a_doubtful_match() -> None:
+    session, couch = build(setup_error(1, 0, 0, 0, 0, 0), verdict=Verdict.DOUBTFUL)
+    match = await session.matcher.match(())
+    with pytest.raises(MatchRefused):
+        plan_correction(match, couch.at, session.settings.limits)

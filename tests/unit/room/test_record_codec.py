@@ -117,6 +117,7 @@ def test_a_session_record_round_trips_through_json() -> None:
         {"$enum": "Verdict", "value": "perhaps"},
         {"$array": 3, "dtype": "float64", "shape": [1]},
         {"$array": 0, "dtype": "object", "shape": [1]},
+        {"$array": 0, "dtype": "complex128", "shape": [8]},
         {"$array": 0, "dtype": "float64", "shape": [5]},
         {"$pose": ["Fixed", "Nowhere"], "matrix": {"$array": 0, "dtype": "float64", "shape": [4, 4]}},
         {"something": "else"},
