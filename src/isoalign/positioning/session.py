@@ -23,6 +23,7 @@ from isoalign.records import (
     ImagingPass,
     Match,
     Plan,
+    Purpose,
     Technique,
     TimelineEntry,
     Tolerance,
@@ -98,20 +99,21 @@ class PositioningSession:
         MatchRefused
             When the match is not accepted; the couch stays where it is.
         """
-        purpose = "verification" if self.state in {State.CORRECTED, State.VERIFIED} else "set-up"
+        verifies = self.state in {State.CORRECTED, State.VERIFIED}
+        purpose = Purpose.VERIFICATION if verifies else Purpose.SETUP
         next_state(self.state, Event.IMAGE)
-        async with self._timed(f"{purpose} images"):
+        async with self._timed(f"{purpose.value} images"):
             before = await self.couch.position()
             radiographs = await self.imagers.acquire(self.settings.technique)
             table_top = await self.couch.position()
             _require_still(before, table_top)
         self._step(Event.IMAGE)
-        async with self._timed(f"{purpose} match"):
+        async with self._timed(f"{purpose.value} match"):
             match = await self.matcher.match(radiographs)
         self.passes.append(ImagingPass(purpose, tuple(radiographs), match, table_top))
         try:
             require_accepted(match)
-            if purpose == "set-up":
+            if purpose is Purpose.SETUP:
                 self.correction = plan_correction(match, table_top, self.settings.limits)
                 self.approval = None
         except IsoalignError:

@@ -88,8 +88,13 @@ class Match:
 
     @property
     def residual(self) -> RigidResidual:
-        """The set-up error in numbers."""
+        """The set-up error in numbers, whatever the verdict."""
         return residual_of(self.setup_error)
+
+    @property
+    def trusted_residual(self) -> RigidResidual | None:
+        """The set-up error in numbers; None unless the match was accepted: then no position has been found."""
+        return self.residual if self.verdict is Verdict.ACCEPTED else None
 
 
 @dataclass(frozen=True, slots=True)

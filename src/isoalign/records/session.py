@@ -22,6 +22,13 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
+class Purpose(Enum):
+    """Why images were taken."""
+
+    SETUP = "set-up"
+    VERIFICATION = "verification"
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """Largest accepted residual: displacement at the isocentre and the largest rotation about a table axis."""
@@ -48,7 +55,7 @@ class TimelineEntry:
 class ImagingPass:
     """One kV pair and what was found in it."""
 
-    purpose: str
+    purpose: Purpose
     radiographs: tuple[Radiograph, ...]
     match: Match
     table_top: TableTopPosition
@@ -100,3 +107,16 @@ class SessionRecord:
     warnings: tuple[str, ...] = ()
     truth: SimulationTruth | None = None
     software: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def setup_pass(self) -> ImagingPass | None:
+        """The last images before the correction."""
+        return self._last(Purpose.SETUP)
+
+    @property
+    def verification_pass(self) -> ImagingPass | None:
+        """The last images after a correction."""
+        return self._last(Purpose.VERIFICATION)
+
+    def _last(self, purpose: Purpose) -> ImagingPass | None:
+        return next((one for one in reversed(self.passes) if one.purpose is purpose), None)

@@ -98,12 +98,15 @@ def _couch_table(record: SessionRecord, correction: Correction) -> Table:
 
 
 def _residual_lines(record: SessionRecord) -> list[Text]:
-    if not record.passes:
-        return []
-    found = record.passes[0].match.residual
-    lines = [Text(f"set-up error found: {found.distance_mm:.2f} mm, {found.angle_deg:.2f}°")]
-    if len(record.passes) > 1:
-        residual, tolerance = record.passes[-1].match.residual, record.tolerance
+    setup, verification = record.setup_pass, record.verification_pass
+    lines = []
+    if setup is not None:
+        found = setup.match.trusted_residual
+        error = "none" if found is None else f"{found.distance_mm:.2f} mm, {found.angle_deg:.2f}°"
+        lines.append(Text(f"set-up error found: {error}"))
+    residual = None if verification is None else verification.match.trusted_residual
+    if residual is not None:
+        tolerance = record.tolerance
         lines.append(
             Text(
                 f"residual, second pair: {residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm, "

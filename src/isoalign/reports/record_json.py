@@ -18,7 +18,8 @@ Json = dict[str, Any]
 
 def record_to_json(record: SessionRecord) -> Json:
     """The record of a session as JSON types (str, float, bool, None, list, dict)."""
-    last = record.passes[-1].match if len(record.passes) > 1 else None
+    verification = record.verification_pass
+    residual = None if verification is None else verification.match.trusted_residual
     return {
         "schema": SCHEMA,
         "session_id": record.session_id,
@@ -33,8 +34,8 @@ def record_to_json(record: SessionRecord) -> Json:
         "machine": record.machine,
         "patient_position": record.patient_position,
         "tolerance": {"distance_mm": record.tolerance.distance_mm, "angle_deg": record.tolerance.angle_deg},
-        "residual": None if last is None else residual_to_json(last.residual),
-        "within_tolerance": None if last is None else record.tolerance.accepts(last.residual),
+        "residual": None if residual is None else residual_to_json(residual),
+        "within_tolerance": None if residual is None else record.tolerance.accepts(residual),
         "passes": [_pass(one) for one in record.passes],
         "correction": None if record.correction is None else _correction(record.correction),
         "approval": None
@@ -99,7 +100,7 @@ def residual_to_json(residual: RigidResidual) -> Json:
 
 def _pass(one: ImagingPass) -> Json:
     return {
-        "purpose": one.purpose,
+        "purpose": one.purpose.value,
         "table_top": position_to_json(one.table_top.in_representation(Representation.IEC_61217)),
         "radiographs": [_radiograph(image) for image in one.radiographs],
         "match": _match(one.match),
@@ -130,7 +131,7 @@ def _match(match: Match) -> Json:
         "converged": match.converged,
         "iterations": match.iterations,
         "duration_s": match.duration_s,
-        "setup_error": residual_to_json(match.residual),
+        "setup_error": None if match.trusted_residual is None else residual_to_json(match.trusted_residual),
         "sigma_mm": [float(value) for value in match.sigma_mm],
         "sigma_deg": [float(value) for value in match.sigma_deg],
         "views": [

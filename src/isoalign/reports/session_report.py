@@ -60,8 +60,9 @@ def write_session_report(record: SessionRecord, path: Path) -> Path:
 def session_report_html(record: SessionRecord) -> str:
     """The report of a session as HTML text."""
     kind, mark, headline = HEADLINES[record.outcome]
-    first = record.passes[0].match if record.passes else None
-    final = record.passes[-1].match if len(record.passes) > 1 else None
+    setup, verification = record.setup_pass, record.verification_pass
+    first = None if setup is None else setup.match
+    final = None if verification is None else verification.match
     return (
         _environment()
         .get_template("session.html.j2")
@@ -102,9 +103,9 @@ def _environment() -> jinja2.Environment:
 
 
 def _gauges(record: SessionRecord, final: Match | None) -> list[Row]:
-    if final is None:
+    residual, tolerance = None if final is None else final.trusted_residual, record.tolerance
+    if residual is None:
         return []
-    residual, tolerance = final.residual, record.tolerance
     return [
         _gauge("Displacement at the isocentre", residual.distance_mm, tolerance.distance_mm, " mm", 2),
         _gauge("Largest rotation about a table axis", residual.largest_axis_deg, tolerance.angle_deg, "°", 3),
@@ -133,16 +134,17 @@ def _axis_values(residual: RigidResidual) -> tuple[float, ...]:
 
 def _residual_rows(first: Match, final: Match | None) -> list[Row]:
     """Six rows: the set-up error with its direction in words and the fit's standard deviation, and the residual."""
-    found, found_sigmas = _axis_values(first.residual), _sigmas(first)
-    left = None if final is None else _axis_values(final.residual)
-    left_sigmas = None if final is None else _sigmas(final)
+    found, found_sigmas = _trusted_values(first), _sigmas(first)
+    left, left_sigmas = _trusted_values(final), _sigmas(final)
     return [
         {
             "label": words.label,
             "unit": words.unit,
-            "value": signed(found[index], words.unit),
-            "sigma": _plain(found_sigmas[index], words.unit),
-            "direction": direction_words(words.axis, found[index]).replace("no change", "as planned"),
+            "value": _shown(None if found is None else found[index], words.unit),
+            "sigma": "–" if found_sigmas is None else _plain(found_sigmas[index], words.unit),
+            "direction": "not found"
+            if found is None
+            else direction_words(words.axis, found[index]).replace("no change", "as planned"),
             "residual": _shown(None if left is None else left[index], words.unit),
             "residual_sigma": "–" if left_sigmas is None else _plain(left_sigmas[index], words.unit),
         }
@@ -150,7 +152,15 @@ def _residual_rows(first: Match, final: Match | None) -> list[Row]:
     ]
 
 
-def _sigmas(match: Match) -> tuple[float, ...]:
+def _trusted_values(match: Match | None) -> tuple[float, ...] | None:
+    """A match that was not accepted has found no position: nothing is shown that could be taken for one."""
+    residual = None if match is None else match.trusted_residual
+    return None if residual is None else _axis_values(residual)
+
+
+def _sigmas(match: Match | None) -> tuple[float, ...] | None:
+    if match is None or match.trusted_residual is None:
+        return None
     # about the fixed axes X, Y, Z, which are those of pitch, roll and support angle for small angles
     return tuple(float(value) for value in (*match.sigma_mm, *match.sigma_deg))
 
@@ -164,7 +174,7 @@ def _position_table(record: SessionRecord, representation: Representation) -> Ro
         return None if position is None else position.in_representation(representation).values
 
     correction = record.correction
-    start_position = correction.start if correction else (record.passes[0].table_top if record.passes else None)
+    start_position = correction.start if correction else (record.setup_pass.table_top if record.setup_pass else None)
     start = values(start_position)
     target = values(correction.target if correction else None)
     arrived = values(record.arrived)
@@ -237,8 +247,7 @@ def _truth(record: SessionRecord, first: Match | None, final: Match | None) -> R
         return None
     hidden, remaining = record.truth.hidden, record.truth.remaining
     columns = [_axis_values(hidden), _axis_values(remaining)]
-    found = None if first is None else _axis_values(first.residual)
-    measured = None if final is None else _axis_values(final.residual)
+    found, measured = _trusted_values(first), _trusted_values(final)
     rows = [
         {
             "label": words.label,

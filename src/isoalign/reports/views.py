@@ -51,18 +51,20 @@ class ImagerView:
 
 def imager_views(record: SessionRecord) -> list[ImagerView]:
     """The panels of every imager of the session: before, at the match, after."""
-    if not record.passes:
+    first, last = record.setup_pass, record.verification_pass
+    if first is None:
         return []
-    first, last = record.passes[0], record.passes[-1]
     keys = (f"p{number}" for number in count())
+    found = first.match.trusted_residual is not None
+    where = "where the match found the patient" if found else "where the search for the patient ended"
     views = []
     for index, view in enumerate(first.match.views):
         geometry = _geometry(first, view.imager)
         panels = [
             _panel(next(keys), "Before", "first image, DRR where the plan wants the patient", first, view, start=True),
-            _panel(next(keys), "Match", "first image, DRR where the match found the patient", first, view, start=False),
+            _panel(next(keys), "Match", f"first image, DRR {where}", first, view, start=False),
         ]
-        if last is not first and index < len(last.match.views):
+        if last is not None and index < len(last.match.views):
             after = last.match.views[index]
             panels.append(
                 _panel(

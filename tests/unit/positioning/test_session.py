@@ -46,6 +46,7 @@ from isoalign.records import (
     Match,
     Patient,
     Plan,
+    Purpose,
     Radiograph,
     Study,
     Technique,
@@ -158,7 +159,7 @@ async def test_the_whole_way_takes_the_error_back() -> None:
     assert second.residual.angle_deg < 1e-6
     assert session.state is State.VERIFIED
     assert session.within_tolerance
-    assert [p.purpose for p in session.passes] == ["set-up", "verification"]
+    assert [p.purpose for p in session.passes] == [Purpose.SETUP, Purpose.VERIFICATION]
 
 
 async def test_move_without_approval_is_refused() -> None:

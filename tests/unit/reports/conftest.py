@@ -34,6 +34,7 @@ from isoalign.records import (
     ImagingPass,
     Match,
     Outcome,
+    Purpose,
     Radiograph,
     SessionRecord,
     SimulationTruth,
@@ -91,7 +92,7 @@ class MadeSession:
     left: Pose[Fixed, Fixed]
 
 
-def _pass(purpose: str, error: Pose[Fixed, Fixed], table_top: TableTopPosition, number: int) -> ImagingPass:
+def _pass(purpose: Purpose, error: Pose[Fixed, Fixed], table_top: TableTopPosition, number: int) -> ImagingPass:
     planned = planned_fixed_from_dicom(PatientPosition.HFS, ISOCENTRE_MM)
     found = error @ planned
     radiographs, views = [], []
@@ -158,7 +159,7 @@ def made_session() -> MadeSession:
         machine="ROOM1",
         patient_position="HFS",
         tolerance=Tolerance(1.0, 0.5),
-        passes=(_pass("set-up", planted, start, 1), _pass("verification", left, correction.target, 2)),
+        passes=(_pass(Purpose.SETUP, planted, start, 1), _pass(Purpose.VERIFICATION, left, correction.target, 2)),
         correction=correction,
         approval=Approval("C-0001", "demo", START + timedelta(seconds=18)),
         arrived=correction.target,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isoalign.records import Outcome
+from isoalign.records import Outcome, Verdict
 from isoalign.reports import (
     ReportNotWritable,
     record_to_json,
@@ -155,6 +155,33 @@ def test_a_refused_match_shows_no_move(made_session: Any) -> None:
     text = " ".join(parse(session_report_html(record)).text)
     assert "the couch was not moved" in text
     assert "no residual" in text
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DOUBTFUL, Verdict.FAILED])
+def test_a_match_that_is_not_accepted_shows_no_position(made_session: Any, verdict: Verdict) -> None:
+    """Neither the page nor the JSON nor the terminal gives six numbers that could be taken for a finding.
+
+    Regression: a failed match was shown with the numbers where its search had ended, and a standard deviation.
+    """
+    passes = tuple(replace(one, match=replace(one.match, verdict=verdict)) for one in made_session.record.passes)
+    record = replace(made_session.record, outcome=Outcome.MATCH_REFUSED, passes=passes, truth=None, correction=None)
+    text = " ".join(parse(session_report_html(record)).text)
+    assert "not found" in text
+    assert "no residual" in text
+    assert "+6.20" not in text
+    document = record_to_json(record)
+    assert document["residual"] is None
+    assert document["within_tolerance"] is None
+    assert document["passes"][0]["match"]["setup_error"] is None
+    assert document["passes"][0]["match"]["verdict"] == verdict.value
+
+
+def test_images_taken_anew_before_a_correction_are_no_verification(made_session: Any) -> None:
+    """Regression: the second pass was taken for the verification whatever it was made for."""
+    first = made_session.record.passes[0]
+    record = replace(made_session.record, outcome=Outcome.FAILED, passes=(first, first), correction=None)
+    assert record_to_json(record)["residual"] is None
+    assert "no residual" in " ".join(parse(session_report_html(record)).text)
 
 
 def test_report_is_written_whole_or_not_at_all(made_session: Any, tmp_path: Path) -> None:
