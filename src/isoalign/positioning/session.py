@@ -83,10 +83,9 @@ class PositioningSession:
 
     async def move_to_setup(self) -> TableTopPosition:
         """Bring the couch to the set-up position of the beam."""
-        assert self.beam is not None or self.state is State.IDLE
-        target = (
-            self.settings.default_setup if self.beam is None else setup_position(self.beam, self.settings.default_setup)
-        )
+        next_state(self.state, Event.START_SETUP_MOVE)
+        assert self.beam is not None  # every state that allows this move has a patient
+        target = setup_position(self.beam, self.settings.default_setup)
         self.settings.limits.travel.require(target)
         await self._move(Event.START_SETUP_MOVE, target, "set-up position")
         return target

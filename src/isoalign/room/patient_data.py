@@ -28,7 +28,7 @@ from isoalign.dicom.objects import (
     build_spatial_registration,
     write_file,
 )
-from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Volume
+from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Verdict, Volume
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.settings import RoomSettings
 from isoalign.storage import Database, OutboxState
@@ -194,6 +194,8 @@ class PatientData:
                 for offset, radiograph in enumerate(one.radiographs, 1)
             ]
             datasets += images
+            if one.match.verdict is not Verdict.ACCEPTED:
+                continue  # the images are a record; a registration would be taken for a finding
             registrations.append(
                 build_spatial_registration(
                     one.match,

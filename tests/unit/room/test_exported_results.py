@@ -1,0 +1,99 @@
+"""What the room sends to the archive: images always, a registration only of an accepted match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isoalign.clock import ManualClock
+from isoalign.geometry import (
+    ImagerAxis,
+    PatientPosition,
+    PixelGrid,
+    ProjectionGeometry,
+    Representation,
+    TableTopPosition,
+    planned_fixed_from_dicom,
+    setup_error,
+)
+from isoalign.records import (
+    Acquisition,
+    Beam,
+    CtReference,
+    ImagingPass,
+    Match,
+    Patient,
+    Plan,
+    Purpose,
+    Radiograph,
+    StructureSet,
+    Study,
+    Technique,
+    Verdict,
+    Volume,
+)
+from isoalign.room.loopback import free_port
+from isoalign.room.patient_data import PatientData, PatientLoad
+from isoalign.room.settings import StorageSettings, load_settings
+
+BEAM = Beam(1, "G0", np.array([0, -170, -2.0]), 0.0)
+PATIENT, STUDY = Patient("ID"), Study("1.2.3")
+PLAN = Plan(
+    "1.2.4", "1.2.840.10008.5.1.4.1.1.481.8", "P", PATIENT, STUDY, "1.2.5", PatientPosition.HFS, "1.2.6", (BEAM,)
+)
+SETUP = TableTopPosition(Representation.IEC_61217, 0, 700, -120)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[PatientData]:
+    settings = load_settings()
+    assert settings.dicom is not None
+    changes = {
+        "storage": StorageSettings(folder=tmp_path),
+        "dicom": settings.dicom.model_copy(update={"port": free_port()}),
+    }
+    with PatientData(settings.model_copy(update=changes), ManualClock()) as opened:
+        yield opened
+
+
+def load() -> PatientLoad:
+    volume = Volume(np.zeros((2, 2, 2), np.int16), np.zeros(3), np.ones(3), np.eye(3), "1.2.5", PatientPosition.HFS)
+    structures = StructureSet("1.2.6", "S", PATIENT, STUDY, "1.2.5", CtReference("1.2.3", "1.2.7", ("1.2.8",)))
+    return PatientLoad(PLAN, structures, volume, (), None, 0.0, 0.0)  # type: ignore[arg-type]  # no match is made here
+
+
+def imaging_pass(verdict: Verdict) -> ImagingPass:
+    planned = planned_fixed_from_dicom(PatientPosition.HFS, BEAM.isocentre_mm)
+    images = tuple(
+        Radiograph(
+            np.full((4, 4), 1000, np.uint16),
+            ProjectionGeometry.from_axis(ImagerAxis(angle, 1000, 1500), PixelGrid.centred(4, 4, 0.4)),
+            Acquisition(name, 1, Technique(100, 100, 50), datetime(2026, 1, 1, tzinfo=UTC), SETUP),
+        )
+        for name, angle in (("A", 0.0), ("B", 90.0))
+    )
+    found = setup_error(1, 0, 0, 0, 0, 0) @ planned
+    match = Match("2D/3D", planned, found, verdict, (), (), 1, True, 0.1, np.full(3, 0.1), np.full(3, 0.1))
+    return ImagingPass(Purpose.SETUP, images, match, SETUP)
+
+
+def kinds(data: PatientData, *passes: ImagingPass) -> list[str]:
+    return [one.kind for one in data.queue_results(load(), BEAM, passes)]
+
+
+def test_an_accepted_match_goes_with_its_images(data: PatientData) -> None:
+    assert kinds(data, imaging_pass(Verdict.ACCEPTED)) == ["RT Image", "RT Image", "Spatial Registration"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DOUBTFUL, Verdict.FAILED])
+def test_a_match_that_was_not_accepted_leaves_images_only(data: PatientData, verdict: Verdict) -> None:
+    """Regression: a registration was exported whatever the verdict."""
+    refused = imaging_pass(verdict)
+    assert kinds(data, refused) == ["RT Image", "RT Image"]
+    verified = replace(imaging_pass(Verdict.ACCEPTED), purpose=Purpose.VERIFICATION)
+    assert kinds(data, refused, verified) == ["RT Image"] * 4 + ["Spatial Registration"]
