@@ -222,11 +222,9 @@ def transferred_to(error: Pose[Fixed, Fixed], point_mm: npt.ArrayLike) -> RigidR
     return residual_of(Pose(Fixed, Fixed, error.rotation, moved))
 
 
-def same_rigid_position(first: TableTopPosition, second: TableTopPosition, *, atol_mm: float, atol_deg: float) -> bool:
-    """Whether two table-top positions are the same place in the room, compared about the isocentre.
+def displacement_between(first: TableTopPosition, second: TableTopPosition) -> RigidResidual:
+    """How far the second table-top position is from the first, about the isocentre.
 
-    The displacement is that of the table's point at the isocentre, so that a rotation far from the table's origin
-    does not count twice.
+    The displacement is that of the table's point at the isocentre: a rotation far from the table's origin moves it too.
     """
-    residual = residual_of(fixed_from_table(second) @ fixed_from_table(first).inverse())
-    return residual.distance_mm <= atol_mm and residual.angle_deg <= atol_deg
+    return residual_of(fixed_from_table(second) @ fixed_from_table(first).inverse())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from transforms3d.axangles import mat2axangle
+from scipy.spatial.transform import Rotation
 from transforms3d.euler import euler2mat
 
 from isoalign.geometry.errors import SingularPosition
@@ -94,13 +94,9 @@ def table_angles_from_rotation(rotation: Array, *, held_patient_support_angle_de
 
 
 def rotation_vector_deg(rotation: Array) -> Array:
-    """Axis times angle, degrees, shape (3,)."""
-    if np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-6):
-        # axis extraction is ill-conditioned here; the skew part is exact to 1e-12 rad at this size
-        skew = 0.5 * (rotation - rotation.T)
-        return np.array([math.degrees(skew[2, 1]), math.degrees(skew[0, 2]), math.degrees(skew[1, 0])])
-    axis, angle = mat2axangle(rotation)
-    return np.asarray(axis, dtype=np.float64) * math.degrees(angle)
+    """Axis times angle, degrees, shape (3,); exact to rounding from the smallest angles to 180 degrees."""
+    # by way of the quaternion: an axis from eigenvectors is arbitrary where all eigenvalues are close to one
+    return np.asarray(np.rad2deg(Rotation.from_matrix(rotation).as_rotvec()))
 
 
 def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from isoalign.clock import Clock
 from isoalign.errors import IsoalignError
-from isoalign.geometry import TableTopPosition, same_rigid_position
+from isoalign.geometry import TableTopPosition, displacement_between
 from isoalign.positioning.errors import CouchDisplaced, NotApproved, SessionHeld
 from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
 from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
@@ -222,5 +222,13 @@ class PositioningSession:
 
 
 def _require_still(first: TableTopPosition, second: TableTopPosition) -> None:
-    if not same_rigid_position(first, second, atol_mm=STILL_AT_START_MM, atol_deg=STILL_AT_START_DEG):
-        raise CouchDisplaced("the couch is not where it was when the images were taken")
+    moved = displacement_between(first, second)
+    if moved.distance_mm > STILL_AT_START_MM or moved.angle_deg > STILL_AT_START_DEG:
+        raise CouchDisplaced(
+            f"the couch is not where it was when the images were taken: {moved.distance_mm:.2f} mm and "
+            f"{moved.angle_deg:.3f} deg away",
+            distance_mm=moved.distance_mm,
+            angle_deg=moved.angle_deg,
+            first=list(first.values),
+            second=list(second.values),
+        )
