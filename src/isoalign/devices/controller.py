@@ -190,6 +190,7 @@ class DeviceController:
             pendant_age_s=None if self.pendant is None else self.pendant.age_s(),
             imagers=tuple(self.imagers),
             links={link.name: link.state.value for link in self.links()},
+            couch_hears_pendant=reading is not None and reading.value.hears_pendant,
         )
 
     # acts

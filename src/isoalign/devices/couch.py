@@ -53,6 +53,8 @@ class CouchReading:
         By the primary channel; None when an encoder gives no value.
     ready : bool
         Whether the drives are enabled, at rest, and take a MOVE.
+    hears_pendant : bool
+        Whether the couch has seen the enable token in this session; only a press after that counts for it.
     """
 
     axes: tuple[AxisState, ...]
@@ -61,6 +63,7 @@ class CouchReading:
     latch: Latch
     status: CouchStatus
     ready: bool
+    hears_pendant: bool = False
 
     @property
     def standstill(self) -> bool:
@@ -98,6 +101,7 @@ def reading_from_state(state: CouchState) -> CouchReading:
         latch=state.latch,
         status=state.status,
         ready=ready,
+        hears_pendant=state.press_count is not None,
     )
 
 

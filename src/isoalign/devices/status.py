@@ -50,6 +50,8 @@ class RoomDeviceStatus:
         Since the last report; None before the first.
     imagers : tuple of str
         Names of the imagers.
+    couch_hears_pendant : bool
+        Whether the couch has seen the enable token in this session; a press before that does not count.
     """
 
     couch_position: TableTopPosition | None
@@ -66,6 +68,7 @@ class RoomDeviceStatus:
     pendant_age_s: float | None
     imagers: tuple[str, ...]
     links: dict[str, str] = field(default_factory=dict)
+    couch_hears_pendant: bool = False
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""

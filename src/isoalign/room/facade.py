@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,6 +31,7 @@ from isoalign.room.simulation import Ball, ImagerMisalignment, SimulatedRoom, st
 
 T = TypeVar("T")
 
+PENDANT_HEARD_S = 5.0
 BALL_BEARING = "ball-bearing"
 EMPTY = "empty"
 SCENES = (EMPTY, BALL_BEARING)
@@ -134,12 +135,20 @@ class Room:
 
         if self.simulation is None:
             return self._run(move())
+        self._run(self._couch_hears_pendant())
         pendant = self.simulation.control("pendant")
         pendant.ask("press")
         try:
             return self._run(move())
         finally:
             pendant.ask("release")
+
+    async def _couch_hears_pendant(self) -> None:
+        """A press counts only for a couch that has seen the bar released in this session."""
+        async with asyncio.timeout(PENDANT_HEARD_S), aclosing(self._devices.statuses()) as statuses:
+            async for status in statuses:
+                if status.couch_hears_pendant:
+                    return
 
     def hold(self, reason: str) -> None:
         """Stop all motion."""
