@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 from transforms3d.euler import euler2mat
+from transforms3d.quaternions import mat2quat
 
 from isoalign.geometry.errors import SingularPosition
 from isoalign.geometry.pose import Array
@@ -96,7 +96,11 @@ def table_angles_from_rotation(rotation: Array, *, held_patient_support_angle_de
 def rotation_vector_deg(rotation: Array) -> Array:
     """Axis times angle, degrees, shape (3,); exact to rounding from the smallest angles to 180 degrees."""
     # by way of the quaternion: an axis from eigenvectors is arbitrary where all eigenvalues are close to one
-    return np.asarray(np.rad2deg(Rotation.from_matrix(rotation).as_rotvec()))
+    quaternion = np.asarray(mat2quat(rotation), dtype=np.float64)
+    cosine, vector = float(quaternion[0]), quaternion[1:]
+    sine = float(np.linalg.norm(vector))
+    scale = 2.0 if sine == 0.0 else 2.0 * math.atan2(sine, cosine) / sine
+    return np.asarray(np.rad2deg(scale * vector))
 
 
 def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:
