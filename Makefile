@@ -44,12 +44,15 @@ $(BIN)/python:
 	@echo "creating the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-# one recipe for both lock files: $(1) lock, $(2) stamp
+# one recipe for both lock files: $(1) lock, $(2) stamp. The lock names every package, so nothing is left to resolve:
+# left to itself, pip would look for the newest 'package[extra]' first and refuse it for having no hash in the lock
 define install_lock
 	@echo "installing $(1)"
-	@$(PIP) install --require-hashes -r $(1) || { \
+	@$(PIP) install --require-hashes --no-deps -r $(1) || { \
 		echo "make: the packages in $(1) could not be installed; the first installation needs a package index."; exit 1; }
 	@$(PIP) install --no-build-isolation --no-deps --no-index -e .
+	@$(PIP) check >/dev/null || { $(BIN)/python -m pip check; \
+		echo "make: $(1) does not hold everything that isoalign needs; pin anew with 'make lock'."; exit 1; }
 	@touch $(2)
 endef
 
