@@ -40,6 +40,8 @@ from isoalign.protocol.watchdog import is_newer
 _log = structlog.get_logger("isoalign.devices.controller")
 
 COMING_TO_REST_S = 2.0
+REPORTS_WAIT_S = 1.0
+"""As long as a session takes that is made anew after a pause of this computer, with much to spare."""
 
 
 class DeviceController:
@@ -190,7 +192,7 @@ class DeviceController:
             pendant_age_s=None if self.pendant is None else self.pendant.age_s(),
             imagers=tuple(self.imagers),
             links={link.name: link.state.value for link in self.links()},
-            couch_hears_pendant=reading is not None and reading.value.hears_pendant,
+            couch_hears_pendant=reading is not None and reading.value.press_count is not None,
         )
 
     # acts
@@ -218,6 +220,16 @@ class DeviceController:
         if not await self.changed.until(self.is_at_rest, COMING_TO_REST_S):
             _log.error("couch.not-seen-at-rest")
 
+    async def await_reports(self) -> None:
+        """Before an act is permitted or refused: wait, for a bounded time, until the chain knows all that it looks at.
+
+        Nothing begins by this; the caller asks for permission afterwards.
+        """
+        await self.changed.until(
+            lambda: not self.monitor.lacks_a_report(self.inputs(), self.clock.monotonic_s()), REPORTS_WAIT_S
+        )
+        self.evaluate()
+
     def interrupt(self, rule_id: str, text: str, stop: StopReason) -> None:
         """Latch a rule and stop everything, at once."""
         if self.couch is not None:
@@ -241,6 +253,8 @@ class DeviceController:
             self.require_idle()
             if self.couch is not None:
                 self.couch.acknowledge_loss()
+            await self.await_reports()
+            if self.couch is not None:
                 with contextlib.suppress(StaleState):
                     await self.couch.clear_latch()
                 self.require_idle()

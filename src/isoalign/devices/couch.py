@@ -53,8 +53,9 @@ class CouchReading:
         By the primary channel; None when an encoder gives no value.
     ready : bool
         Whether the drives are enabled, at rest, and take a MOVE.
-    hears_pendant : bool
-        Whether the couch has seen the enable token in this session; only a press after that counts for it.
+    press_count : int or None
+        The press of the enable bar that the couch knows of. None until it has seen the token in this session: only a
+        press after that counts for it.
     """
 
     axes: tuple[AxisState, ...]
@@ -63,7 +64,7 @@ class CouchReading:
     latch: Latch
     status: CouchStatus
     ready: bool
-    hears_pendant: bool = False
+    press_count: int | None = None
 
     @property
     def standstill(self) -> bool:
@@ -101,7 +102,7 @@ def reading_from_state(state: CouchState) -> CouchReading:
         latch=state.latch,
         status=state.status,
         ready=ready,
-        hears_pendant=state.press_count is not None,
+        press_count=state.press_count,
     )
 
 

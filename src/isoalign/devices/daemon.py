@@ -116,8 +116,8 @@ class DeviceDaemon:
             await asyncio.sleep(STATUS_PERIOD_S)
             await self.controller.changed.wait()
 
-    def _prepare(self, call: IpcCall) -> JsonObject:
-        return self._motion.prepare(position_from_wire(call.params.get("target"))).to_wire()
+    async def _prepare(self, call: IpcCall) -> JsonObject:
+        return (await self._motion.prepare(position_from_wire(call.params.get("target")))).to_wire()
 
     async def _execute(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
         steps = self._motion.execute(call.require("plan_id", str), call.peer.number)

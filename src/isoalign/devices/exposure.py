@@ -40,6 +40,7 @@ class ExposureRunner:
         """
         controller = self._controller
         imagers = self._named(names)
+        await controller.await_reports()
         controller.require_idle()
         controller.require_permitted(Activity.EXPOSURE)
         limit_s = controller.monitor.settings.state_limit_s

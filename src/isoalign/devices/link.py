@@ -30,6 +30,8 @@ _log = structlog.get_logger("isoalign.devices.link")
 TICK_S = 0.010
 REOPEN_FIRST_S = 0.1
 REOPEN_LAST_S = 2.0
+LISTENING_STEP_S = 0.050
+"""A tick counts as at most this much listening; what it took longer was a pause of this computer, not silence."""
 
 M = TypeVar("M", bound=Message)
 
@@ -64,7 +66,7 @@ class DeviceLink:
         Opens the line anew.
     clock : Clock
     silence_limit_s : float
-        A line without any frame for this long is closed and opened again.
+        A line without any frame for this long is closed and opened again. Only the time counts in which we listened.
     on_message : callable, optional
         Called with every message of the session and its arrival (monotonic seconds), at once and in order.
     on_change : callable, optional
@@ -97,7 +99,8 @@ class DeviceLink:
         self._transport: Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._greeted_s = 0.0
+        self._ticked_s = 0.0
+        self._silent_s = 0.0
 
     @property
     def is_up(self) -> bool:
@@ -222,6 +225,7 @@ class DeviceLink:
             self._drop_line()
 
     async def _converse(self, transport: Transport) -> None:
+        self._ticked_s = self._clock.monotonic_s()
         self._greet()
         self._tick()
         while True:
@@ -236,8 +240,8 @@ class DeviceLink:
             self.changed.fire()
 
     def _greet(self) -> None:
-        self._greeted_s = self._clock.monotonic_s()
-        self.session.connect(self._greeted_s)
+        self._silent_s = 0.0
+        self.session.connect(self._clock.monotonic_s())
         self._set_state(LinkState.GREETING)
         self._flush()
 
@@ -265,11 +269,18 @@ class DeviceLink:
         self.session.poll(now_s)
         with contextlib.suppress(LinkLost):
             self._flush()
-        heard_s = min(self.session.heard_age_s(now_s), now_s - self._greeted_s)
-        if heard_s > self._silence_limit_s:
-            self.last_error = LinkLost(f"{self.name} is silent for {heard_s:.1f} s", device=self.name)
+        self._count_silence(now_s)
+        if self._silent_s > self._silence_limit_s:
+            self.last_error = LinkLost(f"{self.name} is silent for {self._silent_s:.1f} s", device=self.name)
             transport.close()
         self.changed.fire()
+
+    def _count_silence(self, now_s: float) -> None:
+        step_s, self._ticked_s = now_s - self._ticked_s, now_s
+        if self.session.heard_age_s(now_s) <= step_s:
+            self._silent_s = 0.0
+        else:
+            self._silent_s += min(step_s, LISTENING_STEP_S)
 
     def _flush(self) -> None:
         data = self.session.take_output()

@@ -95,6 +95,7 @@ class MotionRunner:
         DeviceError
             The one that fits the way in which the motion ended.
         """
+        await self._controller.await_reports()
         motion = self._begin(plan_id, peer)
         last: MotionProgress | None = None
         try:
@@ -113,8 +114,9 @@ class MotionRunner:
             if not motion.is_over:
                 self._abandon(motion)
 
-    def prepare(self, target: TableTopPosition) -> MotionPlan:
+    async def prepare(self, target: TableTopPosition) -> MotionPlan:
         """See :meth:`~isoalign.devices.motion_plan.MotionPlanner.prepare`."""
+        await self._controller.await_reports()
         return self._planner.prepare(target)
 
     def hold(self, reason: str) -> None:
@@ -176,9 +178,10 @@ class MotionRunner:
             return pendant.has_unused_press(limit_s=limit_s, press_age_s=config.enable_press_age_s)
 
         def ready() -> bool:
-            return (
-                pressed() and couch.reading is not None and couch.reading.value.ready and controller.is_client_alive()
-            )
+            reading = couch.reading
+            # of this press: the couch may still be ready of the one before, and would refuse a MOVE that overtakes it
+            heard = reading is not None and reading.value.ready and reading.value.press_count == pendant.press_count
+            return heard and pressed() and controller.is_client_alive()
 
         def settled(condition: Callable[[], bool]) -> Callable[[], bool]:
             return lambda: condition() or motion.abandoned or not controller.evaluation.motion_permitted

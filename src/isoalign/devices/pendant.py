@@ -43,6 +43,11 @@ class Pendant:
         self._pressed_at_s: float | None = None
         self._heard_at_s: float | None = None
 
+    @property
+    def press_count(self) -> int | None:
+        """The latest press of the bar; None before the first state."""
+        return None if self._latest is None else self._latest.press_count
+
     def age_s(self) -> float | None:
         """Seconds since the last state; None before the first."""
         return None if self._heard_at_s is None else self._clock.monotonic_s() - self._heard_at_s
@@ -61,7 +66,7 @@ class Pendant:
     def use_press(self) -> None:
         """From now on only a press that begins later allows a motion."""
         self._pressed_at_s = None
-        self._used_press = None if self._latest is None else self._latest.press_count
+        self._used_press = self.press_count
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if not isinstance(message, PendantState):

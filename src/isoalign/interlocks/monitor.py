@@ -81,6 +81,11 @@ class InterlockMonitor:
                 self._latch(finding)
         return self._verdict(present, tripped)
 
+    def lacks_a_report(self, inputs: Inputs, now_s: float) -> bool:
+        """Whether a condition does not hold merely because its input is missing or stale: not safe, but it may pass."""
+        troubles = (self._check(rule, inputs, now_s) for rule in self._rules)
+        return any(trouble is not None and trouble.unknown for trouble in troubles)
+
     def latch(self, rule_id: str, text: str, now_s: float) -> Finding:
         """Latch a rule by an act (Hold, or a fault that a driver found); later latches never replace the first fault.
 

@@ -258,6 +258,38 @@ async def test_commanding_program_dies_or_hangs_in_motion(room: Any, number: sig
         await process.communicate()
 
 
+async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_hangs(
+    bare_room: Any, start_machines: Callable[[Any], None]
+) -> None:
+    """The daemon is told to wait for half a minute: what stops the couch is its own watch over the client's counter."""
+    start_machines(bare_room)
+    bare_room.start_daemon(client_lease_s=30.0)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MOVER, bare_room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
+        await bare_room.press_anew()
+        await bare_room.until_fast()
+        process.send_signal(signal.SIGSTOP)
+        stopped = await bare_room.until_standstill()
+        assert stopped["stop_cause"] == "CLIENT_LOST"
+        assert stopped["waited_s"] < 0.250 + STOP_BUDGET_S + 0.3
+        latched = [line["rule"] for line in bare_room.daemon_log() if line["event"] == "interlock.latched"]
+        assert "client-heartbeat" not in latched, "the daemon had not lost its patience"
+        await bare_room.press_anew()
+        await stays_where_it_is(bare_room)
+        process.send_signal(signal.SIGCONT)
+        await stays_where_it_is(bare_room)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
 async def test_leaving_the_motion_early_stops_the_couch(room: Any, client: DeviceClient) -> None:
     steps = await room.begin_move(client)
     await steps.aclose()
@@ -339,6 +371,36 @@ async def test_pause_of_the_computer_at_rest_needs_no_reset(room: Any, client: D
     assert caught.value.remote_code == "device.plan-expired"
     await stays_where_it_is(room)
     await room.move(client, (2.0, 702.0, -120.0, 0.0, 0.0, 0.0))
+
+
+async def test_act_right_after_a_pause_of_the_whole_computer(room: Any, client: DeviceClient) -> None:
+    """Regression: the daemon took its own pause for silence of the couch, and latched a broken session for it.
+
+    A later exposure or motion was then refused. And an act that came before the session was made anew was refused,
+    although nothing was wrong.
+    """
+    machine = (room.couch, room.pendant, room.daemon)
+    for _ in range(3):
+        for process in machine:
+            process.kill(signal.SIGSTOP)
+        await asyncio.sleep(0.8)
+        for process in machine:
+            process.kill(signal.SIGCONT)
+        await room.move(client, (1.0, 701.0, -120.0, 0.0, 0.0, 0.0))
+        await room.move(client, (0.0, 700.0, -120.0, 0.0, 0.0, 0.0))
+    assert not [line for line in room.daemon_log() if line["event"] == "interlock.latched"]
+
+
+async def test_bar_pressed_anew_at_once_after_a_motion(room: Any, client: DeviceClient) -> None:
+    """Regression: the couch was still ready of the press before, so MOVE overtook the new one and was refused."""
+    for number in range(8):
+        plan = await client.prepare(iec(0.2 * (number % 2), 700.0, -120.0, 0.0, 0.0, 0.0))
+        phases = []
+        async for step in client.execute(plan):
+            phases.append(step.phase)
+            if step.phase == WAITING_FOR_ENABLE:
+                await room.press_anew()
+        assert phases[-1] == ARRIVED
 
 
 async def test_secondary_channel_drifts_at_rest(room: Any, client: DeviceClient) -> None:

@@ -218,6 +218,35 @@ async def test_silent_device_is_noticed_and_tried_again(panel: ScriptedPanel, li
     await link.wait_up(5)
 
 
+class PausingClock(SystemClock):
+    """A computer that can lose time."""
+
+    def __init__(self) -> None:
+        self.lost_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.lost_s
+
+
+async def test_own_pauses_are_no_silence_of_the_device(panel: ScriptedPanel) -> None:
+    """Regression: after a pause of the computer longer than the limit, a line that had all along talked was closed."""
+    clock = PausingClock()
+    link = DeviceLink("panel A", DeviceKind.PANEL, panel.open_line, clock, silence_limit_s=0.3)
+    link.start()
+    await link.wait_up(5)
+    for _ in range(20):
+        clock.lost_s += 1.0
+        await asyncio.sleep(0.015)
+    assert link.is_up
+    assert (link.generation, panel.connections) == (1, 1)
+    panel.mute = True
+    for _ in range(40):
+        clock.lost_s += 1.0
+        await asyncio.sleep(0.015)
+    assert panel.connections > 1, "a line that is silent while we listen is closed all the same"
+    await link.close()
+
+
 async def test_device_that_misses_our_heartbeat_is_greeted_again(panel: ScriptedPanel, link: DeviceLink) -> None:
     await link.wait_up(5)
     panel.session.end(SessionEnd.HEARTBEAT_EXPIRED, CLOCK.monotonic_s())

@@ -77,7 +77,7 @@ def test_rt_image_says_where_everything_was(case: CaseDatasets, now: datetime) -
     assert [float(v) for v in image.ImagePlanePixelSpacing] == [0.388, 0.4], "rows, then columns"
     assert (image.RadiationMachineSAD, image.RTImageSID, image.GantryAngle) == (1000, 1500, 90)
     exposure = image.ExposureSequence[0]
-    assert (exposure.KVP, exposure.XRayTubeCurrent, exposure.ExposureTime) == (100, 99, 50)
+    assert (exposure.KVP, exposure.XRayTubeCurrentInmA, exposure.ExposureTimeInms) == (100.0, 98.6, 50.0)
     for item in (image, exposure):
         assert (item.TableTopLateralPosition, item.TableTopLongitudinalPosition) == (12.5, 700)
         assert item.TableTopVerticalPosition == -120

@@ -200,8 +200,10 @@ def _exposure(radiograph: Radiograph, table_top: TableTopPosition) -> Dataset:
     technique = radiograph.acquisition.technique
     item = Dataset()
     item.KVP = decimal(technique.tube_voltage_kv)
-    item.XRayTubeCurrent = round(technique.tube_current_ma)
-    item.ExposureTime = round(technique.exposure_time_ms)
+    # X-Ray Tube Current (0018,1151) and Exposure Time (0018,1150) may not stand in a PORTAL image; these may, as
+    # additional attributes of type 3 (PS3.2, Standard Extended SOP Class), and they are not rounded to integers
+    item.XRayTubeCurrentInmA = float(technique.tube_current_ma)
+    item.ExposureTimeInms = float(technique.exposure_time_ms)
     item.MetersetExposure = decimal(technique.exposure_time_ms / 60000.0)
     item.NumberOfBlocks = 0
     item.GantryAngle = decimal(display_angle_deg(_axis_of(radiograph.geometry).gantry_angle_deg))
