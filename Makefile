@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 # stamps: what has been installed, and for which lock file
 RUNTIME := $(VENV)/.installed-runtime
 DEVELOPMENT := $(VENV)/.installed-development
+PEERS := $(VENV)/.installed-peers
 WARM := $(VENV)/.kernels-compiled
 KERNELS := $(shell grep -rl --include='*.py' 'numba' src/isoalign 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -62,6 +63,9 @@ $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/python
 $(DEVELOPMENT): constraints-dev.txt $(RUNTIME) | $(BIN)/python
 	$(call install_lock,constraints-dev.txt,$@)
 
+$(PEERS): constraints-peers.txt $(DEVELOPMENT) | $(BIN)/python
+	$(call install_lock,constraints-peers.txt,$@)
+
 $(WARM): $(RUNTIME) $(KERNELS)
 	@$(BIN)/isoalign warmup
 	@touch $@
@@ -71,6 +75,9 @@ install: $(RUNTIME) $(WARM)  ## create .venv, install what runs, compile the ker
 
 .PHONY: develop
 develop: $(DEVELOPMENT) $(WARM)  ## the same with everything that tests, checks and docs need
+
+.PHONY: peers
+peers: $(PEERS)  ## the same with the public packages that tests and benchmarks compare with (large)
 
 # ---- use ----------------------------------------------------------------------------------------------------------
 
@@ -95,12 +102,12 @@ test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
 	$(BIN)/python -m pytest -m "not soak" --ignore=tests/benchmarks $(ARGS)
 
 .PHONY: bench
-bench: develop  ## the studies of tests/benchmarks in short form, with their tables
+bench: develop peers  ## the studies of tests/benchmarks in short form, with their tables
 	@set -e; for study in tests/benchmarks/study_*.py; do \
 		[ -f "$$study" ] || continue; echo "== $$study"; $(BIN)/python "$$study" $(ARGS); done
 
 .PHONY: soak
-soak: develop  ## the long proofs in full
+soak: develop peers  ## the long proofs in full
 	$(BIN)/python -m pytest -m soak --ignore=tests/benchmarks $(ARGS)
 	@set -e; for study in tests/benchmarks/study_*.py; do \
 		[ -f "$$study" ] || continue; echo "== $$study --full"; $(BIN)/python "$$study" --full; done
@@ -117,6 +124,8 @@ lock:  ## pin the dependencies anew (needs uv)
 		--python-version 3.11 --generate-hashes --no-annotate -o constraints.txt
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile -q pyproject.toml --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate -c constraints.txt -o constraints-dev.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile -q pyproject.toml --group peers --universal \
+		--python-version 3.11 --generate-hashes --no-annotate -c constraints-dev.txt -o constraints-peers.txt
 
 .PHONY: clean
 clean:  ## remove everything that was made here, the environment too

@@ -14,11 +14,14 @@ from pathlib import Path
 import isoalign
 from isoalign.cli.program import COMMANDS
 from isoalign.errors import IsoalignError, RemoteError
+from isoalign.geometry import NAMED_SCALES, SCALE_AXES, AxisScale, MachineScale, PatientPosition, Wrap
+from isoalign.geometry import fixed_rotation_from_dicom as rotation_of_position
 
 PACKAGE = Path(isoalign.__file__).parent
 
 ROOMS = {
     "geometry": "Geometry",
+    "geometry.clearance": "Clearance",
     "records": "Records",
     "imaging": "Imaging",
     "registration": "Registration",
@@ -40,6 +43,8 @@ def write_all(folder: Path) -> None:
     _write(folder / "error-codes.md", error_codes())
     _write(folder / "exit-codes.md", exit_codes())
     _write(folder / "commands.md", commands())
+    _write(folder / "patient-positions.md", patient_positions())
+    _write(folder / "machine-scales.md", machine_scales())
     for room, title in ROOMS.items():
         _write(folder / "api" / f"{room}.rst", room_page(room, title))
 
@@ -142,6 +147,77 @@ def _command(name: str, function: object, *, sub: bool) -> str:
         )
         lines.append(f"| `{shown}` | {default_shown} | {_cell(meaning)} |")
     return "\n".join(lines) + "\n"
+
+
+FIRST = {
+    "HF": "head first",
+    "FF": "feet first",
+    "LF": "left first",
+    "RF": "right first",
+    "AF": "front first",
+    "PF": "back first",
+}
+LYING = {"S": "supine", "P": "prone", "DL": "on the left side", "DR": "on the right side"}
+PATIENT_DIRECTIONS = (("right (−x)", "left (+x)"), ("front (−y)", "back (+y)"), ("feet (−z)", "head (+z)"))
+
+
+def patient_positions() -> str:
+    """The table of patient positions: which direction of the patient lies along each axis of the room."""
+    rows = []
+    for position in PatientPosition:
+        term = position.value
+        words = "sits, looks to the gantry" if term == "SITTING" else f"{FIRST[term[:2]]}, {LYING[term[2:]]}"
+        along = [_patient_direction(list(row)) for row in rotation_of_position(position)]
+        rows.append(f"| `{term}` | {words} | {' | '.join(along)} |")
+    head = ["| Term | Patient | Your right (+X) is | Gantry (+Y) is | Up (+Z) is |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _patient_direction(row: list[float]) -> str:
+    """One row of a signed permutation in words."""
+    (axis,) = [index for index, value in enumerate(row) if value]
+    return PATIENT_DIRECTIONS[axis][int(row[axis] > 0)]
+
+
+def machine_scales() -> str:
+    """The table of named scales, axis by axis, and who says so."""
+    scales = list(NAMED_SCALES.values())
+    names = [f"`{scale.name}`" for scale in scales]
+    lines = ["| Axis | " + " | ".join(names) + " |", "|---" * (len(scales) + 1) + "|"]
+    for axis in SCALE_AXES:
+        cells = [_scale_cell(scale, axis) for scale in scales]
+        lines.append(f"| {axis.replace('_', ' ')} | {' | '.join(cells)} |")
+    origins = [_origin_cell(scale) for scale in scales]
+    lines += [f"| table-top origin (mm) | {' | '.join(origins)} |", ""]
+    for name, scale in zip(names, scales, strict=True):
+        sources = {one.source: None for one in scale.axes.values() if one.is_verified}
+        lines.append(f"- {name}: {'; '.join(sources) or 'no source for any axis'}")
+    return "\n".join(lines) + "\n"
+
+
+def _scale_cell(scale: MachineScale, axis: str) -> str:
+    if axis not in scale.axes:
+        return "–"
+    if axis in scale.unverified_axes:
+        return "**unverified**"
+    return _reading(scale.axes[axis])
+
+
+def _reading(one: AxisScale) -> str:
+    value = "a" if one.unit_size == 1.0 else f"a / {one.unit_size:g}"
+    zero = f"{one.zero:g}".replace("-", "−")
+    if one.zero == 0.0:
+        shown = value if one.sign > 0 else f"−{value}"
+    else:
+        shown = f"{zero} {'+' if one.sign > 0 else '−'} {value}"
+    return shown if one.wrap is Wrap.CONTINUOUS else f"{shown}, shown {one.wrap.value}"
+
+
+def _origin_cell(scale: MachineScale) -> str:
+    shown = ", ".join(f"{value:g}" for value in scale.table_top_origin_mm)
+    if scale.origin_source.strip():
+        return shown
+    return f"{shown}: **unverified**" if any(scale.table_top_origin_mm) else "**unverified**"
 
 
 def room_page(room: str, title: str) -> str:

@@ -12,6 +12,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a deadline would time the machine, and the loading of compiled kernels, and not the property
+settings.register_profile("isoalign", deadline=None)
+settings.load_profile("isoalign")
 
 
 def _must_run() -> bool:

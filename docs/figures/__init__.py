@@ -6,6 +6,7 @@ from pathlib import Path
 
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
 from figures.matching import draw_match
+from figures.representations import draw_erratum, draw_pitch_change, draw_pitched, draw_rolled, draw_two_angles
 
 
 def draw_all(folder: Path) -> None:
@@ -16,3 +17,8 @@ def draw_all(folder: Path) -> None:
     draw_representations(folder / "representations.svg")
     draw_imager(folder / "imager.svg")
     draw_match(folder / "match.png")
+    draw_pitched(folder / "representations-pitch.svg")
+    draw_rolled(folder / "representations-roll.svg")
+    draw_pitch_change(folder / "pitch-change.svg")
+    draw_erratum(folder / "erratum.svg")
+    draw_two_angles(folder / "two-angles.svg")

@@ -123,6 +123,13 @@ def test_quick_commands_load_nothing_heavy(code: str) -> None:
     assert not imported_by(code) & set(HEAVY)
 
 
+def test_geometry_loads_compilers_and_optimisers_only_when_they_are_used() -> None:
+    """The device daemon converts single positions all day and must not carry them."""
+    assert not imported_by("import isoalign.geometry") & {"numba", "scipy", "fcl"}
+    conversion = "from isoalign.geometry import *; TableTopArray.from_rows(Representation.IEC_61217, [[0] * 6])"
+    assert "numba" in imported_by(f"{conversion}.in_representation(Representation.ISOCENTRIC_STANDARD)")
+
+
 def test_looking_for_heavy_modules_would_find_them() -> None:
     """The check above can fail: loading the geometry does load numpy."""
     assert "numpy" in imported_by("import isoalign.geometry") & set(HEAVY)

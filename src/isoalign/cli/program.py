@@ -21,7 +21,11 @@ COMMANDS = {
     "demo": ("isoalign.cli.demo:demo", "Align a simulated patient, from plan to report."),
     "convert": (
         "isoalign.cli.convert:convert",
-        "Convert a table-top position between IEC 61217 and Isocentric Standard.",
+        "Convert table-top positions between IEC 61217, Isocentric Standard and machine scales.",
+    ),
+    "couch-shift": (
+        "isoalign.cli.couch_shift:couch_shift",
+        "Turn a DICOM Spatial Registration and a plan into the move of the couch.",
     ),
     "drr": ("isoalign.cli.drr:drr", "Render a digitally reconstructed radiograph of a CT folder."),
     "simulate": ("isoalign.cli.simulate:simulate", "Start the device simulators and print their addresses."),

@@ -1,7 +1,8 @@
-"""From a set-up error to a couch move: apply, limit, re-centre, and say what remains."""
+"""From a set-up error to a couch move: apply it about any point, and say what remains."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,6 @@ from isoalign.geometry.errors import InvalidGeometry, OutOfTravel
 from isoalign.geometry.frames import Fixed
 from isoalign.geometry.pose import Array, Pose
 from isoalign.geometry.rotations import (
-    TableAngles,
-    rotation_from_table_angles,
     rotation_vector_deg,
     table_angles_from_rotation,
 )
@@ -21,7 +20,6 @@ from isoalign.geometry.table_top import (
     AXES,
     Representation,
     TableTopPosition,
-    fixed_from_support,
     fixed_from_table,
     rotation_of,
     table_top_position,
@@ -97,6 +95,22 @@ class RigidResidual:
         """Angle of the rotation."""
         return float(np.linalg.norm(self.rotation_vector_deg))
 
+    def greatest_displacement_mm(self, radius_mm: float) -> float:
+        """Largest displacement of any point within ``radius_mm`` of the isocentre.
+
+        A rotation by theta moves a point at distance r from its axis by 2 r sin(theta / 2), at right angles to the
+        axis; the worst point is the one whose motion adds up with the part of the translation in that plane.
+        """
+        if not (math.isfinite(radius_mm) and radius_mm >= 0):
+            raise InvalidGeometry(f"a radius is a distance in mm, not {radius_mm}")
+        angle = self.angle_deg
+        if angle == 0.0:
+            return self.distance_mm
+        axis = self.rotation_vector_deg / angle
+        along = float(axis @ self.translation_mm)
+        across = math.sqrt(max(0.0, self.distance_mm**2 - along**2))
+        return math.hypot(along, across + 2.0 * radius_mm * math.sin(math.radians(angle) / 2.0))
+
     @property
     def largest_axis_deg(self) -> float:
         """Largest of the three parts of the rotation in the table's axes."""
@@ -131,6 +145,18 @@ def setup_error(
     return Pose(Fixed, Fixed, rotation_of(position), position.translation_mm)
 
 
+def rigid_about(
+    point_mm: npt.ArrayLike, rotation: npt.ArrayLike, translation_mm: npt.ArrayLike = (0.0, 0.0, 0.0)
+) -> Pose[Fixed, Fixed]:
+    """The map that turns about a point of the fixed frame (mm) and then shifts.
+
+    Everything else in this module is about the isocentre, the origin of the fixed frame.
+    """
+    point = np.asarray(point_mm, dtype=np.float64)
+    turn = np.asarray(rotation, dtype=np.float64)
+    return Pose(Fixed, Fixed, turn, point - turn @ point + np.asarray(translation_mm, dtype=np.float64))
+
+
 def displacement_mm(error: Pose[Fixed, Fixed], points_mm: npt.ArrayLike) -> Array:
     """Length of the displacement at points in the fixed frame: (..., 3) mm to (...) mm."""
     points = np.asarray(points_mm, dtype=np.float64)
@@ -147,79 +173,6 @@ def apply_correction(position: TableTopPosition, correction: Pose[Fixed, Fixed])
     """
     iec = position.in_representation(Representation.IEC_61217)
     return table_top_position(correction @ fixed_from_table(iec), near=iec)
-
-
-@dataclass(frozen=True, slots=True)
-class LimitedCorrection:
-    """A reachable target, and what it leaves uncorrected.
-
-    Attributes
-    ----------
-    target : TableTopPosition
-        In IEC 61217, inside the limits.
-    limited_axes : tuple of str
-        Angles that were clipped.
-    remaining : RigidResidual
-        What the move will leave by design, at the isocentre (zero when nothing was limited).
-    """
-
-    target: TableTopPosition
-    limited_axes: tuple[str, ...]
-    remaining: RigidResidual
-
-
-def limit_and_recentre(desired: TableTopPosition, limits: TravelLimits) -> LimitedCorrection:
-    """Clip the angles to their limits and re-centre, so that the isocentre point is still where it should be.
-
-    With R the desired and R' the clipped rotation, the table translation becomes t' = R' R^T t: the point of the
-    table top that the desired position puts at the isocentre stays there, and only a rotation remains.
-
-    Raises
-    ------
-    OutOfTravel
-        When a translation is out of reach after re-centring.
-    """
-    iec = desired.in_representation(Representation.IEC_61217)
-    clipped = dict(zip(AXES, iec.values, strict=True))
-    limited = []
-    for axis in ("pitch", "roll", "patient_support_angle"):
-        least, greatest = limits.ranges[axis]
-        bounded = min(max(clipped[axis], least), greatest)
-        if bounded != clipped[axis]:
-            limited.append(axis)
-            clipped[axis] = bounded
-    if not limited:
-        limits.require(iec)
-        return LimitedCorrection(iec, (), residual_of(Pose.identity(Fixed, Fixed)))
-    desired_pose = fixed_from_table(iec)
-    tilt = TableAngles(clipped["patient_support_angle"], clipped["pitch"], clipped["roll"])
-    rotation = rotation_from_table_angles(tilt)
-    recentred = Pose(
-        desired_pose.dst, desired_pose.src, rotation, rotation @ desired_pose.rotation.T @ desired_pose.translation_mm
-    )
-    # the clipped angles are known: taking them from the matrix again could put them outside by rounding
-    lateral, longitudinal, vertical = (
-        fixed_from_support(tilt.patient_support_angle_deg).rotation.T @ recentred.translation_mm
-    )
-    target = TableTopPosition(
-        Representation.IEC_61217,
-        float(lateral),
-        float(longitudinal),
-        float(vertical),
-        tilt.pitch_deg,
-        tilt.roll_deg,
-        tilt.patient_support_angle_deg,
-    )
-    limits.require(target)
-    remaining = residual_of(recentred @ desired_pose.inverse())
-    return LimitedCorrection(target, tuple(limited), remaining)
-
-
-def transferred_to(error: Pose[Fixed, Fixed], point_mm: npt.ArrayLike) -> RigidResidual:
-    """The same rigid error described about another point of the fixed frame (mm)."""
-    point = np.asarray(point_mm, dtype=np.float64)
-    moved = error.apply(point) - point
-    return residual_of(Pose(Fixed, Fixed, error.rotation, moved))
 
 
 def displacement_between(first: TableTopPosition, second: TableTopPosition) -> RigidResidual:

@@ -52,3 +52,24 @@ class UnknownPatientPosition(GeometryError):
 
     code = "geometry.unknown-patient-position"
     default_hint = "Use one of the DICOM terms, e.g. HFS, FFS, HFP, HFDR, SITTING."
+
+
+class UnverifiedScale(GeometryError):
+    """A machine scale was asked for an axis whose zero or sign no published source states."""
+
+    code = "geometry.unverified-scale"
+    default_hint = "State sign, zero and source of the axis in the configuration of the room: [scale.NAME.axes.AXIS]."
+
+
+class IsocentreTooFar(GeometryError):
+    """A correction found at one isocentre was to be applied to another that is too far away."""
+
+    code = "geometry.isocentre-too-far"
+    default_hint = "Image the patient again at that isocentre."
+
+
+class NotObservable(GeometryError):
+    """A value was asked for that the images cannot tell."""
+
+    code = "geometry.not-observable"
+    default_hint = "Take a second image from another direction."

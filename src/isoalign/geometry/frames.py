@@ -28,6 +28,18 @@ class Gantry(Frame):
     symbol = "g"
 
 
+class BeamLimitingDevice(Frame):
+    """IEC beam limiting device: on the beam axis, +Z towards the source, turned by the collimator angle."""
+
+    symbol = "b"
+
+
+class Wedge(Frame):
+    """IEC wedge filter: on the beam axis, +Z towards the source, turned with respect to the beam limiting device."""
+
+    symbol = "w"
+
+
 class XrayImageReceptor(Frame):
     """IEC X-ray image receptor: +Z towards the source, rows of an image run along +X, columns along -Y."""
 
@@ -40,10 +52,22 @@ class PatientSupport(Frame):
     symbol = "s"
 
 
+class TableTopEccentric(Frame):
+    """IEC table top eccentric: turned about a vertical axis that does not go through the isocentre."""
+
+    symbol = "e"
+
+
 class TableTop(Frame):
-    """IEC table top: moved and tilted with respect to the patient support."""
+    """IEC table top: moved and tilted with respect to the table top eccentric (the patient support without one)."""
 
     symbol = "t"
+
+
+class RobotBase(Frame):
+    """Base of a couch robot, as its maker defines it; where it stands in the room is a result of surveying."""
+
+    symbol = "base"
 
 
 class IecPatient(Frame):

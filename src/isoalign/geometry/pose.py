@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from isoalign.geometry.errors import FrameMismatch, InvalidGeometry, NotARotation
 from isoalign.geometry.frames import Frame
+from isoalign.geometry.notebook import html_table
 
 Array = npt.NDArray[np.float64]
 Dst = TypeVar("Dst", bound=Frame)
@@ -138,6 +139,14 @@ class Pose(Generic[Dst, Src]):
 
     def __hash__(self) -> int:
         return hash((self.dst, self.src, self.rotation.tobytes(), self.translation_mm.tobytes()))
+
+    def _repr_html_(self) -> str:
+        header = (f"{self.dst.__name__} ← {self.src.__name__}", "X", "Y", "Z", "origin, mm")
+        rows = [
+            (name, *(f"{value:+.6f}" for value in row), f"{shift:+.3f}")
+            for name, row, shift in zip("XYZ", self.rotation, self.translation_mm, strict=True)
+        ]
+        return html_table("rigid map", header, rows)
 
     def __repr__(self) -> str:
         rows = "; ".join(" ".join(f"{value:+.6f}" for value in row) for row in self.rotation)

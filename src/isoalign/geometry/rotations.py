@@ -37,6 +37,20 @@ def rotation_z(angle_deg: float) -> Array:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def gantry_rotation(gantry_angle_deg: float, gantry_pitch_deg: float = 0.0) -> Array:
+    """Rotation of a gantry in the fixed frame, Ry(gantry angle) @ Rx(gantry pitch), shape (3, 3).
+
+    The pitch turns about Xg, an axis that the gantry angle has already turned, so it stands on the gantry's side of the
+    product. The standard gives both axes and senses, not the order; this one follows from the wording of
+    the code "IEC61217 Gantry Continuous Pitch Angle" (about the X-axis of the gantry system), and it is the only one
+    in which a C-arm's primary and secondary angle are a gantry angle and a pitch at every angulation. Systems that
+    tilt the whole ring about a fixed axis need the other order; the two agree only where one angle is zero.
+
+    Source: IEC 61217 clauses 2.3 and 3.4; DICOM PS3.3 C.8.8.25.6.5; PS3.16 CID 9402 (126810).
+    """
+    return np.asarray(rotation_y(gantry_angle_deg) @ rotation_x(gantry_pitch_deg))
+
+
 @dataclass(frozen=True, slots=True)
 class TableAngles:
     """Patient support angle, pitch and roll, in the order of IEC 61217: Rz(psa) Rx(pitch) Ry(roll)."""
@@ -115,4 +129,11 @@ def nearest_equivalent_deg(angle_deg: float, reference_deg: float) -> float:
 
 def display_angle_deg(angle_deg: float) -> float:
     """The angle wrapped to [0, 360), for display only."""
-    return angle_deg % 360.0
+    return float(unipolar_deg(angle_deg))
+
+
+def unipolar_deg(angles_deg: npt.ArrayLike) -> Array:
+    """Angles (any shape) wrapped to [0, 360), for display and for scales that wrap."""
+    wrapped = np.mod(np.asarray(angles_deg, dtype=np.float64), 360.0)
+    # a tiny negative angle rounds up to 360 itself
+    return np.asarray(np.where(wrapped >= 360.0, 0.0, wrapped))

@@ -4,8 +4,9 @@
 :func:`record_to_json` the record as JSON types with a versioned schema, :func:`write_grey_png` one image.
 """
 
-from isoalign.reports.console import conversion_table, session_summary
+from isoalign.reports.console import session_summary
 from isoalign.reports.errors import ReportNotWritable
+from isoalign.reports.geometry_console import conversion_table, couch_shift_summary
 from isoalign.reports.pictures import write_grey_png
 from isoalign.reports.record_json import SCHEMA, record_to_json
 from isoalign.reports.session_report import session_report_html, write_session_report
@@ -14,6 +15,7 @@ __all__ = [
     "SCHEMA",
     "ReportNotWritable",
     "conversion_table",
+    "couch_shift_summary",
     "record_to_json",
     "session_report_html",
     "session_summary",

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from isoalign.geometry import Representation, TableTopPosition
+from isoalign.geometry import Representation
 from isoalign.records import Correction, Outcome, SessionRecord
 from isoalign.reports.wording import AXIS_WORDS, direction_words, signed
 
@@ -24,27 +24,9 @@ def print_result(result: RenderableType) -> None:
     Console(file=sys.stdout, width=None if terminal else PLAIN_WIDTH, highlight=False).print(result)
 
 
-def _table(title: str) -> Table:
+def result_table(title: str) -> Table:
+    """An empty table in the style of all results."""
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def conversion_table(given: TableTopPosition, converted: TableTopPosition) -> Table:
-    """One position in two representations, axis by axis, with the direction of each value in words."""
-    table = _table("Table-top position")
-    table.add_column("axis")
-    table.add_column(given.representation.value, justify="right")
-    table.add_column(converted.representation.value, justify="right", style="bold")
-    table.add_column("unit")
-    table.add_column("direction")
-    for words, before, after in zip(AXIS_WORDS, given.values, converted.values, strict=True):
-        table.add_row(
-            words.label,
-            signed(before, words.unit),
-            signed(after, words.unit),
-            words.unit,
-            direction_words(words.axis, after).replace("no change", "zero"),
-        )
-    return table
 
 
 def session_summary(record: SessionRecord, report: Path | None = None) -> Group:
@@ -76,7 +58,7 @@ _OUTCOME_STYLES = {
 
 
 def _couch_table(record: SessionRecord, correction: Correction) -> Table:
-    table = _table("Couch, IEC 61217")
+    table = result_table("Couch, IEC 61217")
     table.add_column("axis")
     for name in ("start", "correction", "target", "arrived"):
         table.add_column(name, justify="right")

@@ -5,6 +5,7 @@ Keys carry their units. Version 1 only ever gains keys; a change of meaning make
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from isoalign.geometry import AXES, Representation, RigidResidual, TableTopPosition
@@ -95,6 +96,17 @@ def residual_to_json(residual: RigidResidual) -> Json:
         "patient_support_angle_deg": residual.patient_support_angle_deg,
         "angle_deg": residual.angle_deg,
         "largest_axis_deg": residual.largest_axis_deg,
+    }
+
+
+def rigid_to_json(residual: RigidResidual, radii_mm: Sequence[float]) -> Json:
+    """A rigid residual with its rotation vector, and the largest displacement within distances of the isocentre."""
+    return {
+        **residual_to_json(residual),
+        "rotation_vector_deg": [float(value) for value in residual.rotation_vector_deg],
+        "greatest_displacement": [
+            {"radius_mm": radius, "displacement_mm": residual.greatest_displacement_mm(radius)} for radius in radii_mm
+        ],
     }
 
 

@@ -19,6 +19,7 @@ from isoalign.reports.wording import (
     AXIS_WORDS,
     OBSERVER,
     REPRESENTATION_NOTES,
+    SHORT_REPRESENTATION,
     decimals_of,
     direction_words,
     patient_directions,
@@ -77,7 +78,7 @@ def session_report_html(record: SessionRecord) -> str:
             matches=[
                 (name, match) for name, match in (("First pair", first), ("Second pair", final)) if match is not None
             ],
-            positions=[_position_table(record, representation) for representation in Representation],
+            positions=[_position_table(record, representation) for representation in SHORT_REPRESENTATION],
             patient_words=_patient_words(record),
             limited=_limited(record),
             views=imager_views(record),

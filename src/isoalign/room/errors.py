@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoalign.errors import ConfigurationError, IsoalignError
+from isoalign.errors import ConfigurationError, InputDataError, IsoalignError, StorageError
 
 
 class SettingsInvalid(ConfigurationError):
@@ -33,3 +33,100 @@ class ProgramMissing(IsoalignError):
     code = "room.program-missing"
     exit_code = 10
     default_hint = "Install it, or leave the option out."
+
+
+# --- files of positions -------------------------------------------------------------------------------------------
+
+
+class UnknownNotation(ConfigurationError):
+    """A name is neither a representation nor a scale that is built in or stated in the configuration."""
+
+    code = "positions.unknown-scale"
+    default_hint = "Use a name of the list; a scale of your own is stated in room.toml and needs --config room.toml."
+
+
+class OutputExists(ConfigurationError):
+    """The file to be written is there already."""
+
+    code = "positions.output-exists"
+    default_hint = "Name another file, or overwrite it with --force."
+
+
+class UnknownFileKind(ConfigurationError):
+    """The ending of a file does not say whether it is CSV or Parquet."""
+
+    code = "positions.unknown-file-kind"
+    default_hint = "Files end in .csv or .parquet."
+
+
+class PositionFileUnreadable(InputDataError):
+    """A file of positions is missing, or is not what its ending says."""
+
+    code = "positions.unreadable"
+    default_hint = "Name a CSV file (UTF-8, commas, one line of column names) or a Parquet file."
+
+
+class PositionFileEmpty(InputDataError):
+    """A file of positions holds no position."""
+
+    code = "positions.empty"
+    default_hint = "Check the program that wrote the file."
+
+
+class PositionColumnsWrong(InputDataError):
+    """A file of positions lacks columns, has them twice, or has them with the wrong type."""
+
+    code = "positions.columns"
+    default_hint = "Rename the columns as the message says; angles may be missing only with --level."
+
+
+class PositionRefused(InputDataError):
+    """A value in a file of positions is no number, or so large that it must have another unit. Nothing is written."""
+
+    code = "positions.value"
+    default_hint = "Correct the value in the file; nothing was written."
+
+
+class RepresentationContradicted(InputDataError):
+    """A file of positions says itself what its positions are, and it is not what --from says."""
+
+    code = "positions.representation"
+    default_hint = "Give what the file says with --from, or correct the file."
+
+
+class OutputNotWritten(StorageError):
+    """A converted file cannot be written where it should be. What was there before is untouched."""
+
+    code = "positions.not-written"
+    default_hint = "Name a folder that exists, that you may write to and that has room left."
+
+
+# --- a registration as a couch move -------------------------------------------------------------------------------
+
+
+class RegistrationNotUsable(InputDataError):
+    """A registration does not join the plan's frame of reference to exactly one other in a rigid way."""
+
+    code = "shift.registration"
+    default_hint = "Export one rigid registration of this plan's CT with the images of the day."
+
+
+class PatientPositionsDiffer(InputDataError):
+    """The registration was made of images in another patient position than the plan's."""
+
+    code = "shift.patient-position"
+    default_hint = "Check how the patient lay; image again in the planned position."
+
+
+class TableTopUnknown(InputDataError):
+    """Where the table top was when the images were taken is not known: the plan leaves it empty."""
+
+    code = "shift.table-top-unknown"
+    default_hint = "Read it from the couch and give it: --table LATERAL LONGITUDINAL VERTICAL PITCH ROLL PSA."
+
+
+class BeamUnknown(InputDataError):
+    """The plan has no beam with the number that was asked for."""
+
+    code = "shift.beam-unknown"
+    default_hint = "Give one of the numbers that the message lists, or none for the first beam."

@@ -6,26 +6,34 @@ import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from isoalign.geometry import (
     ImagerAxis,
+    InvalidGeometry,
+    MachineScale,
     PixelGrid,
     ProjectionGeometry,
     Representation,
     TableTopPosition,
     TravelLimits,
+    scale_from_mapping,
 )
 from isoalign.positioning import CorrectionLimits, SessionSettings
 from isoalign.records import Technique, Tolerance
 from isoalign.room.errors import SettingsInvalid, SettingsMissing
+from isoalign.room.position_notations import BUILT_IN_NAMES
 
 Range = Annotated[tuple[float, float], Field(description="least and greatest value")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")]
 Positive = Annotated[float, Field(gt=0)]
+
+SCALE_PROBLEM = "machine_scale"
+"""Kind of a problem whose words name the path themselves."""
 
 
 class Section(BaseModel):
@@ -169,6 +177,29 @@ class StorageSettings(Section):
     database_url: str = Field(default="", description="empty: SQLite in the folder")
 
 
+class AxisScaleSettings(Section):
+    """One axis of a machine scale: reading = sign * value / unit + zero."""
+
+    sign: Literal[1, -1]
+    zero: float = Field(default=0.0, description="reading at the IEC 61217 value 0, in the unit of the reading")
+    unit: Literal["mm", "cm", "m", "deg"] | None = Field(default=None, description="mm for translations, else deg")
+    wrap: Literal["continuous", "0 to 360", "-180 to 180"] | None = None
+    source: Annotated[str, Field(description="who says so")]
+
+
+class ScaleSettings(Section):
+    """A scale that the site states: what the read-outs of its machine say."""
+
+    based_on: str | None = None
+    table_top_origin_mm: tuple[float, float, float] | None = None
+    origin_source: str | None = None
+    axes: dict[str, AxisScaleSettings] = Field(default_factory=dict)
+
+    def scale(self, name: str) -> MachineScale:
+        """As the geometry kernel wants it; InvalidGeometry names the key that is wrong."""
+        return scale_from_mapping(name, self.model_dump(exclude_none=True))
+
+
 class RoomSettings(Section):
     """Everything about one treatment room."""
 
@@ -182,6 +213,23 @@ class RoomSettings(Section):
     technique: TechniqueSettings = TechniqueSettings()
     dicom: DicomSettings | None = None
     storage: StorageSettings | None = None
+    scale: dict[str, ScaleSettings] = Field(default_factory=dict)
+
+    @field_validator("scale")
+    @classmethod
+    def _scales_make_sense(cls, stated: dict[str, ScaleSettings]) -> dict[str, ScaleSettings]:
+        problems = []
+        for name, one in stated.items():
+            if name in BUILT_IN_NAMES:
+                problems.append(f"scale.{name}: this name is built in; choose another")
+                continue
+            try:
+                one.scale(name)
+            except InvalidGeometry as error:
+                problems.append(error.message)
+        if problems:
+            raise PydanticCustomError(SCALE_PROBLEM, "{words}", {"words": "; ".join(problems)})
+        return stated
 
     @model_validator(mode="after")
     def _imager_names_differ(self) -> Self:
@@ -189,6 +237,10 @@ class RoomSettings(Section):
         if len(set(names)) != len(names):
             raise ValueError(f"imager names must differ: {names}")
         return self
+
+    def scales(self) -> dict[str, MachineScale]:
+        """The machine scales that the site states, by name."""
+        return {name: one.scale(name) for name, one in self.scale.items()}
 
     def session_settings(self) -> SessionSettings:
         """What the positioning session needs to know."""
@@ -234,6 +286,8 @@ def parse_settings(text: str, *, where: str, as_json: bool = False) -> RoomSetti
 
 
 def _in_words(problem: Any) -> str:
+    if problem["type"] == SCALE_PROBLEM:
+        return str(problem["msg"])
     path = ".".join(str(part) for part in problem["loc"]) or "(file)"
     words = {"extra_forbidden": "unknown key", "missing": "missing"}.get(problem["type"], problem["msg"])
     return f"{path}: {words}"

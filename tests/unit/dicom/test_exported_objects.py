@@ -96,6 +96,17 @@ def test_rt_image_says_where_everything_was(case: CaseDatasets, now: datetime) -
     np.testing.assert_allclose(isocentre, 0, atol=1e-6)
 
 
+def test_gantry_pitch_is_written_where_there_is_one(case: CaseDatasets, now: datetime) -> None:
+    """Regression: the exporter left it out, and the image would have been read as taken from another direction."""
+    taken = radiograph(now)
+    built = build_rt_image(taken, context(case), series=Series(4), instance_number=1, created_at=now)
+    assert "GantryPitchAngle" not in built
+    axis = ImagerAxis(90.0, 1000.0, 1500.0, gantry_pitch_deg=-3.5)
+    pitched = Radiograph(taken.pixels, ProjectionGeometry.from_axis(axis, taken.geometry.grid), taken.acquisition)
+    built = build_rt_image(pitched, context(case), series=Series(4), instance_number=1, created_at=now)
+    assert built.GantryPitchAngle == 356.5
+
+
 def test_an_imager_without_machine_axis_is_refused(case: CaseDatasets, now: datetime) -> None:
     taken = radiograph(now)
     geometry = ProjectionGeometry(taken.geometry.source_mm, taken.geometry.fixed_from_receptor, taken.geometry.grid)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isoalign.geometry import AXES
+from isoalign.geometry import AXES, Representation, TableTopPosition
 from isoalign.room.errors import SettingsInvalid, SettingsMissing
 from isoalign.room.settings import RoomSettings, example_settings_text, load_settings, parse_settings
 
@@ -79,3 +79,54 @@ def test_json_form_round_trips(tmp_path: Path) -> None:
 def test_missing_file_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsMissing, match="nowhere"):
         load_settings(tmp_path / "nowhere.toml")
+
+
+def documented_scale() -> str:
+    """The scale that the example shows in comments, without the marks."""
+    lines = EXAMPLE[EXAMPLE.index("# [scale.") :].splitlines()
+    assert all(line.startswith("#") for line in lines)
+    return EXAMPLE + "\n".join(line[1:] for line in lines)
+
+
+def test_the_documented_scale_is_valid_and_complete() -> None:
+    """It is no part of the defaults: nobody but the site knows what a machine reads."""
+    assert parse_settings(EXAMPLE, where="example").scales() == {}
+    (scale,) = parse_settings(documented_scale(), where="example").scales().values()
+    assert scale.name == "room-1"
+    assert not scale.unverified_axes
+    position = TableTopPosition(Representation.IEC_61217, 1.0, 2.0, 3.0, -4.0, 5.0, 6.0)
+    assert scale.read(position).values == pytest.approx((1.0, 100.2, -0.3, 356.0, 5.0, 354.0))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("zero = 100.0", "zer = 100.0", "room.toml: scale.room-1.axes.longitudinal.zer: unknown key"),
+        ("zero = 100.0", "zero = inf", "scale.room-1.axes.longitudinal.zero: "),
+        ("sign = -1", "sign = 2", "scale.room-1.axes.vertical.sign: "),
+        ("sign = -1", "", "scale.room-1.axes.vertical.sign: missing"),
+        ('unit = "deg"', 'unit = "cm"', "room.toml: scale.room-1.axes.pitch.unit: 'cm'"),
+        ('unit = "mm" ', 'unit = "deg" ', "scale.room-1.axes.lateral.unit: 'deg'"),
+        ('wrap = "0 to 360"', 'wrap = "0 to 400"', "scale.room-1.axes.pitch.wrap"),
+        ("axes.roll]", "axes.rol]", "scale.room-1.axes.rol: unknown axis"),
+        ('based_on = "varian-iec"', 'based_on = "varian"', "scale.room-1.based_on: 'varian'"),
+        ('origin_source = "acceptance protocol, page 12"', 'origin_source = ""', "scale.room-1.origin_source"),
+        ('origin_source = "', 'origin_sourc = "', "scale.room-1.origin_sourc: unknown key"),
+        ("origin_mm = [0.0, 0.0, 0.0]", "origin_mm = [0.0, 0.0]", "scale.room-1.table_top_origin_mm"),
+        ("[scale.room-1", "[scale.iec61217", "scale.iec61217: this name is built in"),
+    ],
+)
+def test_a_wrong_key_of_a_scale_is_named_with_its_path(old: str, new: str, complaint: str) -> None:
+    text = documented_scale()
+    head, mark, scale = text.rpartition("\n [scale.room-1]")
+    assert old in mark + scale
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings(head + (mark + scale).replace(old, new), where="room.toml")
+    assert complaint in str(caught.value)
+
+
+def test_a_scale_survives_the_json_form(tmp_path: Path) -> None:
+    settings = parse_settings(documented_scale(), where="example")
+    path = tmp_path / "room.json"
+    path.write_text(settings.model_dump_json(), encoding="utf-8")
+    assert load_settings(path).scales() == settings.scales()

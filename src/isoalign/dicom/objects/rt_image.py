@@ -188,6 +188,8 @@ def _set_geometry(image: Dataset, geometry: ProjectionGeometry) -> None:
     image.RadiationMachineSAD = decimal(axis.sad_mm)
     image.RTImageSID = decimal(axis.sid_mm)
     image.GantryAngle = decimal(display_angle_deg(axis.gantry_angle_deg))
+    if axis.gantry_pitch_deg:
+        image.GantryPitchAngle = display_angle_deg(axis.gantry_pitch_deg)
 
 
 def _axis_of(geometry: ProjectionGeometry) -> ImagerAxis:
