@@ -95,6 +95,7 @@ check: develop  ## format, lint, strict types, import contracts, generated files
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python firmware_protocols/generate.py --check
 	$(BIN)/python firmware_protocols/reference_codec.py --check
+	$(BIN)/python firmware_protocols/check_compatibility.py
 	$(MAKE) --no-print-directory docs
 
 .PHONY: test

@@ -12,8 +12,9 @@ import jsonschema
 import yaml
 
 FOLDER = Path(__file__).parent
-DEVICES = ("common", "couch", "generator", "panel", "pendant")
+DEVICES = ("common", "couch", "generator", "panel", "pendant", "gantry")
 PAYLOAD_MAX = 230
+HEADER_BYTES = 16
 STRUCT_CODE = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i"}
 BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i16": 2, "i32": 4}
 FULL_RANGE = {
@@ -49,6 +50,23 @@ class FieldDefinition:
     def byte_count(self) -> int:
         """Bytes on the wire; 0 for data."""
         return self.count if self.type in {"text", "data"} else BYTES[self.type] * self.count
+
+    @property
+    def unchecked(self) -> tuple[int, int]:
+        """Least and greatest number that the bytes can carry."""
+        bits = 8 * BYTES[self.type]
+        return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if self.type.startswith("i") else (0, 2**bits - 1)
+
+    @property
+    def is_unlimited_array(self) -> bool:
+        """Whether this is an array in which every pattern of bits is a value or "not available"."""
+        if self.count == 1 or not self.nullable:
+            return False
+        low, high = self.unchecked
+        absent = NOT_AVAILABLE[self.type]
+        return self.minimum == (low + 1 if absent == low else low) and self.maximum == (
+            high - 1 if absent == high else high
+        )
 
     @property
     def layout(self) -> str:
@@ -160,7 +178,7 @@ def _enums(device: str, raw: dict[str, Any]) -> list[EnumDefinition]:
 
 
 def load(folder: Path = FOLDER) -> Definitions:
-    """Read the five files, check them by the schema and against one another."""
+    """Read the definition files, check them by the schema and against one another."""
     schema = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
     messages: list[MessageDefinition] = []
     enums: list[EnumDefinition] = []

@@ -1,4 +1,4 @@
-"""Generates codec, C header and interface document from the definitions in this folder.
+"""Generates codec, C header, Wireshark dissector and interface document from the definitions in this folder.
 
 ``python firmware_protocols/generate.py`` writes them; ``--check`` only says which are stale and exits with 1.
 """
@@ -13,6 +13,8 @@ from definitions import FOLDER, Definitions, load
 from make_c import c_header
 from make_document import interface_document
 from make_python import python_source
+from make_readers import readers_source
+from make_wireshark import wireshark_dissector
 
 ROOT = FOLDER.parent
 
@@ -21,7 +23,9 @@ def outputs(definitions: Definitions) -> dict[Path, str]:
     """Every generated file and what it must contain."""
     return {
         ROOT / "src/isoalign/protocol/messages.py": python_source(definitions),
+        ROOT / "src/isoalign/protocol/readers.py": readers_source(definitions),
         FOLDER / "INTERFACE.md": interface_document(definitions),
+        FOLDER / "wireshark/isoalign.lua": wireshark_dissector(definitions),
         FOLDER / "c/isoalign_protocol.h": c_header(definitions),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from definitions import NOT_AVAILABLE, PAYLOAD_MAX, Definitions, FieldDefinition, MessageDefinition
+from definitions import NOT_AVAILABLE, PAYLOAD_MAX, Definitions, EnumDefinition, FieldDefinition, MessageDefinition
 
 C_TYPE = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i16": "int16_t", "i32": "int32_t"}
 
@@ -10,7 +10,9 @@ HEAD = """/* Firmware protocol {major}.{minor}: ids, limits, enumerations, struc
  *
  * Generated from the definitions in this folder by generate.py; do not edit. INTERFACE.md says what everything means.
  * C11, no allocation, no dependency but the standard headers below. Structures are host-side; the wire format is made
- * byte by byte, so that neither padding nor byte order of the processor matters. Ranges are the caller's to check.
+ * byte by byte, so that neither padding nor byte order of the processor matters. isoalign_frame_decode checks framing,
+ * checksum and size; isoalign_payload_valid (or isoalign_NAME_valid of a structure) checks ranges and enumerations:
+ * act on nothing that has not passed both.
  */
 #ifndef ISOALIGN_PROTOCOL_H
 #define ISOALIGN_PROTOCOL_H
@@ -82,7 +84,7 @@ typedef struct {
     uint32_t tx_time_us;
 } isoalign_header_t;
 
-/* The CRC seed of a message id, and 0 in *known when there is none. */
+/* The CRC seed of a framed message id, and 0 in *known when there is none. */
 static inline uint32_t isoalign_seed(uint16_t id, int *known)
 {
     *known = 1;
@@ -94,6 +96,27 @@ static inline uint32_t isoalign_seed(uint16_t id, int *known)
     }
 }
 
+/* Payload bytes of a framed message; only for ids that isoalign_seed knows. */
+static inline size_t isoalign_payload_bytes(uint16_t id)
+{
+    switch (id) {
+%(sizes)s
+    default:
+        return 0;
+    }
+}
+
+/* Whether every field of a framed message's payload, which has the right size, has a value that it may have. */
+static inline int isoalign_payload_valid(uint16_t id, const uint8_t *payload)
+{
+    (void)payload;
+    switch (id) {
+%(checks)s
+    default:
+        return 0;
+    }
+}
+
 /* One frame with its delimiter into out, at least ISOALIGN_FRAME_MAX_BYTES + 1 bytes; the bytes written, 0 on error. */
 static inline size_t isoalign_frame_encode(uint8_t *out, uint16_t id, isoalign_header_t header,
                                            const uint8_t *payload, size_t bytes)
@@ -101,7 +124,7 @@ static inline size_t isoalign_frame_encode(uint8_t *out, uint16_t id, isoalign_h
     uint8_t body[ISOALIGN_HEADER_BYTES + ISOALIGN_PAYLOAD_MAX_BYTES + ISOALIGN_CRC_BYTES];
     int known = 0;
     const uint32_t seed = isoalign_seed(id, &known);
-    if (known == 0 || bytes > ISOALIGN_PAYLOAD_MAX_BYTES) {
+    if (known == 0 || bytes != isoalign_payload_bytes(id)) {
         return 0;
     }
     isoalign_put(body, bytes, 1);
@@ -133,7 +156,7 @@ static inline size_t isoalign_frame_encode(uint8_t *out, uint16_t id, isoalign_h
 }
 
 /* The bytes between two delimiters into id, header and payload (at least ISOALIGN_PAYLOAD_MAX_BYTES bytes).
- * 1 when the frame is valid as far as framing goes, 0 otherwise. */
+ * 1 when framing, checksum and size are right, 0 otherwise; the fields are not yet checked. */
 static inline int isoalign_frame_decode(const uint8_t *frame, size_t frame_bytes, uint16_t *id,
                                         isoalign_header_t *header, uint8_t *payload, size_t *bytes)
 {
@@ -171,12 +194,78 @@ static inline int isoalign_frame_decode(const uint8_t *frame, size_t frame_bytes
     if (known == 0 || isoalign_crc32(body, content, seed) != isoalign_get(body + content, 4) || body[3] != 0) {
         return 0;
     }
+    if (*bytes != isoalign_payload_bytes(*id)) {
+        return 0;
+    }
     header->session = (uint32_t)isoalign_get(body + 4, 4);
     header->seq = (uint16_t)isoalign_get(body + 8, 2);
     header->ack = (uint16_t)isoalign_get(body + 10, 2);
     header->tx_time_us = (uint32_t)isoalign_get(body + 12, 4);
     memcpy(payload, body + ISOALIGN_HEADER_BYTES, *bytes);
     return 1;
+}
+
+/* Seed and bytes of the fixed fields of a bulk record; 0 when the id is none, else 1, or 2 when data may follow. */
+static inline int isoalign_record_kind(uint16_t id, uint32_t *seed, size_t *fixed)
+{
+    switch (id) {
+%(records)s
+    default:
+        return 0;
+    }
+}
+
+/* One bulk record into out: fixed fields, then data; the bytes written, 0 on error or when capacity is too small. */
+static inline size_t isoalign_record_encode(uint8_t *out, size_t capacity, uint16_t id, const uint8_t *fields,
+                                            const uint8_t *data, size_t data_bytes)
+{
+    uint32_t seed = 0;
+    size_t fixed = 0;
+    const int kind = isoalign_record_kind(id, &seed, &fixed);
+    if (kind == 0 || (kind == 1 && data_bytes != 0) || data_bytes > ISOALIGN_BULK_RECORD_MAX_BYTES) {
+        return 0;
+    }
+    const size_t body = 2 + fixed + data_bytes;
+    if (body + ISOALIGN_CRC_BYTES > ISOALIGN_BULK_RECORD_MAX_BYTES || body + 4 + ISOALIGN_CRC_BYTES > capacity) {
+        return 0;
+    }
+    isoalign_put(out, body + ISOALIGN_CRC_BYTES, 4);
+    isoalign_put(out + 4, id, 2);
+    memcpy(out + 6, fields, fixed);
+    if (data_bytes > 0) {
+        memcpy(out + 6 + fixed, data, data_bytes);
+    }
+    isoalign_put(out + 4 + body, isoalign_crc32(out + 4, body, seed), 4);
+    return 4 + body + ISOALIGN_CRC_BYTES;
+}
+
+/* What follows the length of a bulk record: where its fixed fields and its data begin, and how much data there is.
+ * 1 when id, size and checksum are right and every fixed field has a value that it may have, 0 otherwise. */
+static inline int isoalign_record_decode(const uint8_t *body, size_t bytes, uint16_t *id, const uint8_t **fields,
+                                         const uint8_t **data, size_t *data_bytes)
+{
+    uint32_t seed = 0;
+    size_t fixed = 0;
+    if (bytes < 2 + ISOALIGN_CRC_BYTES || bytes > ISOALIGN_BULK_RECORD_MAX_BYTES) {
+        return 0;
+    }
+    *id = (uint16_t)isoalign_get(body, 2);
+    const int kind = isoalign_record_kind(*id, &seed, &fixed);
+    const size_t content = bytes - ISOALIGN_CRC_BYTES;
+    if (kind == 0 || content < 2 + fixed || (kind == 1 && content > 2 + fixed)) {
+        return 0;
+    }
+    if (isoalign_crc32(body, content, seed) != isoalign_get(body + content, 4)) {
+        return 0;
+    }
+    *fields = body + 2;
+    *data = body + 2 + fixed;
+    *data_bytes = content - 2 - fixed;
+    switch (*id) {
+%(record_checks)s
+    default:
+        return 0;
+    }
 }
 
 #endif
@@ -224,6 +313,91 @@ def _get(field: FieldDefinition, offset: int) -> list[str]:
     ]
 
 
+def _snake(enum: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in enum).lstrip("_")
+
+
+def _enum(enum: EnumDefinition) -> list[str]:
+    prefix = f"ISOALIGN_{_snake(enum.name).upper()}"
+    lines = ["", f"/* {enum.meaning} */", "enum {"]
+    lines += [f"    {prefix}_{name} = {value}," for name, value, _ in enum.values]
+    lines += ["};", "", f"static inline int isoalign_{_snake(enum.name)}_known(uint32_t value)", "{"]
+    if enum.flags:
+        every = sum(value for _, value, _ in enum.values)
+        return [*lines, f"    return (value & ~0x{every:X}U) == 0U;", "}"]
+    lines += ["    switch (value) {", *(f"    case {value}:" for _, value, _ in enum.values)]
+    return [*lines, "        return 1;", "    default:", "        return 0;", "    }", "}"]
+
+
+def _outside(one: FieldDefinition, value: str) -> str:
+    """The condition under which a number may not be; empty when its type has no other numbers."""
+    if one.enum:
+        return f"isoalign_{_snake(one.enum)}_known({value}) == 0"
+    assert one.minimum is not None
+    assert one.maximum is not None
+    lowest, highest = one.unchecked
+    suffix = {"u64": "ULL", "u32": "U"}.get(one.type, "")
+    absent = NOT_AVAILABLE.get(one.type) if one.nullable else None
+    low = one.minimum > (lowest + 1 if absent == lowest else lowest)
+    high = one.maximum < (highest - 1 if absent == highest else highest)
+    limits = ([f"{value} < {one.minimum}{suffix}"] if low else []) + (
+        [f"{value} > {one.maximum}{suffix}"] if high else []
+    )
+    if not limits or absent is None:
+        return " || ".join(limits)
+    name = {"i32": "ISOALIGN_I32_NOT_AVAILABLE", "u32": "ISOALIGN_U32_NOT_AVAILABLE"}[one.type]
+    return f"{value} != {name} && ({' || '.join(limits)})"
+
+
+def _valid(name: str, fields: list[FieldDefinition]) -> list[str]:
+    """The function that says whether every field of a structure has a value that it may have."""
+    lines: list[str] = []
+    for one in fields:
+        many = one.count > 1 and one.type != "text"
+        if one.type == "text":
+            wrong = f"isoalign_text_valid(m->{one.name}, {one.count}) == 0"
+        else:
+            wrong = _outside(one, f"m->{one.name}" + ("[i]" if many else ""))
+        if not wrong:
+            continue
+        check = [f"    if ({wrong}) {{", "        return 0;", "    }"]
+        if many:
+            check = [f"    for (size_t i = 0; i < {one.count}; i++) {{", *("    " + line for line in check), "    }"]
+        lines += check
+    return [
+        "",
+        f"static inline int isoalign_{name}_valid(const isoalign_{name}_t *m)",
+        "{",
+        *(lines or ["    (void)m;"]),
+        "    return 1;",
+        "}",
+    ]
+
+
+def _payload_check(message: MessageDefinition, bytes_at: str) -> str:
+    """The case of a switch that reads and checks the fixed fields of a message."""
+    name = message.name.lower()
+    if not any(field.type != "data" for field in message.fields):
+        return f"    case ISOALIGN_{message.name}_ID:\n        return 1;"
+    return (
+        f"    case ISOALIGN_{message.name}_ID: {{\n"
+        f"        isoalign_{name}_t m;\n"
+        f"        isoalign_{name}_get(&m, {bytes_at});\n"
+        f"        return isoalign_{name}_valid(&m);\n"
+        "    }"
+    )
+
+
+def _record_kind(message: MessageDefinition) -> str:
+    data = any(field.type == "data" for field in message.fields)
+    return (
+        f"    case ISOALIGN_{message.name}_ID:\n"
+        f"        *seed = ISOALIGN_{message.name}_SEED;\n"
+        f"        *fixed = ISOALIGN_{message.name}_BYTES;\n"
+        f"        return {2 if data else 1};"
+    )
+
+
 def _message(message: MessageDefinition) -> list[str]:
     name = message.name.lower()
     upper = f"ISOALIGN_{message.name}"
@@ -263,6 +437,7 @@ def _message(message: MessageDefinition) -> list[str]:
         "{",
         *gets,
         "}",
+        *_valid(name, fields),
     ]
     return lines
 
@@ -275,10 +450,7 @@ def c_header(definitions: Definitions) -> str:
     devices = [name for name, _, _ in next(enum.values for enum in definitions.enums if enum.name == "DeviceKind")]
     out += [f"#define ISOALIGN_DICTIONARY_{d} 0x{definitions.dictionary_hash(d.lower()):016X}ULL" for d in devices]
     for enum in definitions.enums:
-        snake = "".join("_" + c if c.isupper() else c.upper() for c in enum.name)
-        out += ["", f"/* {enum.meaning} */", "enum {"]
-        out += [f"    ISOALIGN{snake}_{name} = {value}," for name, value, _ in enum.values]
-        out.append("};")
+        out += _enum(enum)
     out.append(HELPERS)
     out += [
         "static inline size_t strnlen_isoalign(const char *text, size_t most)",
@@ -289,10 +461,32 @@ def c_header(definitions: Definitions) -> str:
         "    }",
         "    return length;",
         "}",
+        "",
+        "static inline int isoalign_text_valid(const char *text, size_t most)",
+        "{",
+        "    const size_t length = strnlen_isoalign(text, most);",
+        "    for (size_t i = 0; i < most; i++) {",
+        "        if ((unsigned char)text[i] > 127U || (i > length && text[i] != '\\0')) {",
+        "            return 0;",
+        "        }",
+        "    }",
+        "    return 1;",
+        "}",
     ]
     for message in definitions.messages:
         out += _message(message)
     framed = [message for message in definitions.messages if message.kind != "bulk"]
     seeds = "\n".join(f"    case ISOALIGN_{m.name}_ID:\n        return ISOALIGN_{m.name}_SEED;" for m in framed)
-    out.append(FRAMING % {"seeds": seeds})
+    bulk = [message for message in definitions.messages if message.kind == "bulk"]
+    sizes = "\n".join(f"    case ISOALIGN_{m.name}_ID:\n        return ISOALIGN_{m.name}_BYTES;" for m in framed)
+    out.append(
+        FRAMING
+        % {
+            "seeds": seeds,
+            "sizes": sizes,
+            "checks": "\n".join(_payload_check(message, "payload") for message in framed),
+            "records": "\n".join(_record_kind(message) for message in bulk),
+            "record_checks": "\n".join(_payload_check(message, "*fields") for message in bulk),
+        }
+    )
     return "\n".join(out)

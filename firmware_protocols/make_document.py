@@ -12,9 +12,9 @@ Generated from the definitions in this folder by `generate.py`; do not edit.
 
 All integers are little-endian, without padding, signed ones in two's complement. There are no floating-point numbers.
 `micro` in a field's name means µm for lateral, longitudinal and vertical, and µdeg for pitch, roll and patient support
-angle; axes always come in this order, positions are IEC 61217. A nullable field may be "not available": {i32} for i32,
-{u32} for u32. A value outside its range, an undefined enumeration value or an undefined flag makes the whole frame
-invalid. Text is ASCII, padded with zero bytes on the right.
+angle; axes always come in this order, positions are IEC 61217. `udeg` in a field's name means µdeg. A nullable field
+may be "not available": {i32} for i32, {u32} for u32. A value outside its range, an undefined enumeration value or an
+undefined flag makes the whole frame invalid. Text is ASCII, padded with zero bytes on the right.
 
 ## Frames
 
@@ -72,14 +72,17 @@ name `enum NAME FLAGS` (FLAGS 0 or 1) and `value NAME VALUE` by rising value, th
 4. A command carries an id that rises within a session and a device time after which it is refused. The device answers
    every command with COMMAND_EVENT. A command that comes again with the same id is answered again and not carried out
    again. The host repeats an unanswered command a few times, then gives the link up.
-5. STOP and ABORT_EXPOSURE need no session, no sequence and no id, and are always carried out.
-6. The host forwards the pendant's PENDANT_STATE as ENABLE_TOKEN and its client's counter in HEARTBEAT, both
-   unchanged; it never makes either up.
-7. The couch moves only while the host heartbeat, the client counter and the enable token all advance. The first to fail
-   stops it on its path (SS1) and is latched. CLEAR must name the latch; after that, and after every new session, the
-   enabling switch must be released and pressed anew (a newer press_count). Nothing resumes by itself.
+5. STOP, GANTRY_STOP and ABORT_EXPOSURE need no session, no sequence and no id, and are always carried out.
+6. The host forwards the pendant's PENDANT_STATE as ENABLE_TOKEN or GANTRY_ENABLE_TOKEN and its client's counter in
+   HEARTBEAT, both unchanged; it never makes either up.
+7. Couch, gantry and imager arm move only while the host heartbeat, the client counter and the enable token all advance.
+   The first to fail stops the device on its path (SS1) and is latched. CLEAR or GANTRY_CLEAR must name the latch; after
+   that, and after every new session, the enabling switch must be released and pressed anew (a newer press_count).
+   Nothing resumes by itself.
 8. A panel sends a frame on the image connection as soon as it has read it out, and again to a host that connects anew,
    until IMAGE_RELEASE or the next ARM. A frame is whole when every row has arrived and the CRC over all pixels agrees.
+9. A cone-beam rotation that ends early is ABORTED; its PROJECTION_TRIGGER events are never sent again. A projection
+   whose event is missing has no angle and is left out. The scan_id of the events must be that of the command.
 """
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import textwrap
 
-from definitions import STRUCT_CODE, Definitions, EnumDefinition, FieldDefinition, MessageDefinition
+from definitions import (
+    HEADER_BYTES,
+    NOT_AVAILABLE,
+    STRUCT_CODE,
+    Definitions,
+    EnumDefinition,
+    FieldDefinition,
+    MessageDefinition,
+)
 
 HEAD = '''"""All messages of the firmware protocol.
 
@@ -16,9 +24,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from struct import Struct
 from typing import ClassVar, Final
 
-from isoalign.protocol.layout import Field, Message, payload_struct
+from isoalign.protocol.layout import Field, LateArrays, Message, payload_struct
 '''
 
 
@@ -65,6 +74,20 @@ def _field_spec(field: FieldDefinition) -> str:
     return f"Field({', '.join(parts)})"
 
 
+def _late_arrays(message: MessageDefinition) -> list[str]:
+    """The class variable that says how to make the arrays that need no check."""
+    late = [field for field in message.fields if field.is_unlimited_array]
+    if not late or message.kind == "bulk":
+        return []
+    (kind,) = {field.type for field in late}
+    layout = f"<{HEADER_BYTES}x" + "".join(
+        f"{field.count}{STRUCT_CODE[kind]}" if field in late else f"{field.byte_count}x" for field in message.fields
+    )
+    counts = [f'        "{field.name}": {field.count},' for field in late]
+    start = f'    LATE: ClassVar[LateArrays | None] = LateArrays("{layout}", {NOT_AVAILABLE[kind]}, {{'
+    return [start, *counts, "    })"]
+
+
 def _message(message: MessageDefinition) -> list[str]:
     lines = ["@dataclass(frozen=True, slots=True)", f"class {message.class_name}(Message):"]
     lines += [*_doc(message.meaning, "    "), ""]
@@ -87,6 +110,7 @@ def _message(message: MessageDefinition) -> list[str]:
     else:
         lines.append(f"    FIELDS: ClassVar[tuple[Field, ...]] = ({''.join(f'{spec},' for spec in specs)})")
     lines.append("    STRUCT: ClassVar = payload_struct(FIELDS)")
+    lines += _late_arrays(message)
     if message.fields:
         lines.append("")
     for field in message.fields:

@@ -19,7 +19,7 @@ import yaml
 FOLDER = Path(__file__).parent
 WIDTH = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i16": 2, "i32": 4}
 ABSENT = {"i32": -(2**31), "u32": 2**32 - 1}
-FRAME_BYTES_MOST = 16 + 230 + 4 + 1
+DEVICES = ("common", "couch", "generator", "panel", "pendant", "gantry")
 
 
 def limits(field):
@@ -39,7 +39,7 @@ def limits(field):
 def read_definitions():
     """Messages by name with the device they belong to, and the values of every enumeration."""
     messages, enums = {}, {}
-    for device in ("common", "couch", "generator", "panel", "pendant"):
+    for device in DEVICES:
         raw = yaml.safe_load((FOLDER / f"{device}.yaml").read_text(encoding="utf-8"))
         for name, message in raw["messages"].items():
             messages[name] = {"name": name, "device": device, **message}
@@ -248,6 +248,86 @@ def negative(messages, enums):
         wrong = {**state_values, field: value}
         raw = with_crc(body_of(state, pack(state, wrong), header), seed_of(state))
         add(f"COUCH_STATE {field} = {value}", raw, "FIELD")
+    for field, value in (
+        ("mode", 8),
+        ("latch", 10),
+        ("status", 128),
+        ("imager_arm", 4),
+        ("last_command_status", 6),
+    ):
+        gantry = messages["GANTRY_STATE"]
+        wrong = {**values_of(gantry, enums, "least", dice), field: value}
+        raw = with_crc(body_of(gantry, pack(gantry, wrong), header), seed_of(gantry))
+        add(f"GANTRY_STATE {field} = {value}", raw, "FIELD")
+    for name, field, value in (
+        ("IMAGER_ARM_MOVE", "arm_end", 0),
+        ("IMAGER_ARM_MOVE", "arm_end", 2),
+        ("GANTRY_ROTATE", "target_udeg", None),
+        ("GANTRY_ROTATE", "expected_start_udeg", 400_000_001),
+        ("CONE_BEAM_ROTATE", "scan_id", 0),
+        ("CONE_BEAM_ROTATE", "from_udeg", -400_000_001),
+        ("CONE_BEAM_ROTATE", "speed_udeg_per_s", 7_000_001),
+        ("CONE_BEAM_ROTATE", "trigger_spacing_udeg", 9_999),
+        ("PROJECTION_TRIGGER", "trigger_index", 80_001),
+        ("GANTRY_ENABLE_TOKEN", "press_count", 2**32 - 1),
+        ("HELLO_ACK", "capabilities", 32),
+        ("HELLO_ACK", "device_kind", 6),
+        ("AXIS_INFO", "axis", 6),
+        ("AXIS_INFO", "travel_min_micro", -(2**31)),
+    ):
+        other = messages[name]
+        wrong = {**values_of(other, enums, "any", dice), field: value}
+        raw = with_crc(body_of(other, pack(other, wrong), header), seed_of(other))
+        add(f"{name} {field} = {'not available' if value is None else value}", raw, "FIELD")
+    hello = messages["HELLO_ACK"]
+    text = pack(hello, {**values_of(hello, enums, "any", dice), "serial_number": "SN-1"})
+    for what, words in (("not ASCII", b"SN\xe9"), ("a zero inside", b"SN\0001"), ("a zero first", b"\0001")):
+        padded = words.ljust(16, b"\0")
+        for name, wrong in (
+            ("serial_number", text[:-16] + padded),
+            ("firmware_build", text[:-32] + padded + text[-16:]),
+        ):
+            add(f"HELLO_ACK {name} {what}", with_crc(body_of(hello, wrong, header), seed_of(hello)), "FIELD")
+    for name in ("MOVE", "COUCH_STATE", "HEARTBEAT", "STOP", "ABORT_EXPOSURE", "CONE_BEAM_ROTATE"):
+        other = messages[name]
+        content = pack(other, values_of(other, enums, "any", dice))
+        for what, wrong in (("few", content[:-1]), ("many", content + b"\1")):
+            if content or what == "many":
+                raw = with_crc(body_of(other, wrong, header, length=len(content)), seed_of(other))
+                add(f"{name} with the right len and CRC, one byte too {what}", raw, "LENGTH")
+    token, other = messages["ENABLE_TOKEN"], messages["GANTRY_ENABLE_TOKEN"]
+    content = pack(token, values_of(token, enums, "any", dice))
+    raw = with_crc(body_of(other, content, header), seed_of(token))
+    add("the couch's enable token under the gantry's message id", raw, "CHECKSUM")
+    return found
+
+
+def negative_records(messages, enums):
+    """Bulk records that must be refused, and why; the length before them is always right."""
+    dice = random.Random("negative records")
+    found = []
+
+    def add(name, content, seed, fault):
+        body = with_crc(content, seed)
+        found.append({"name": name, "record_hex": (len(body).to_bytes(4, "little") + body).hex(), "fault": fault})
+
+    for name in ("IMAGE_CHUNK", "IMAGE_END", "IMAGE_RESEND", "IMAGE_RELEASE"):
+        message = messages[name]
+        number, seed = message["id"].to_bytes(2, "little"), seed_of(message)
+        values = values_of(message, enums, "any", dice)
+        content = pack(message, values)
+        without_data = pack(message, {**values, **({"pixels": ""} if "pixels" in values else {})})
+        add(f"{name}: one byte too few", number + without_data[:-1], seed, "LENGTH")
+        if "pixels" not in values:
+            add(f"{name}: one byte too many", number + content + b"\1", seed, "LENGTH")
+        add(f"{name}: CRC without seed", number + content, 0, "CHECKSUM")
+        add(f"{name}: frame_id = 0", number + pack(message, {**values, "frame_id": 0}), seed, "FIELD")
+        if "rows" in values:
+            add(f"{name}: rows = 0", number + pack(message, {**values, "rows": 0}), seed, "FIELD")
+    stop = messages["STOP"]
+    add("a framed message as a record", stop["id"].to_bytes(2, "little") + b"\1", seed_of(stop), "UNKNOWN_MESSAGE")
+    add("record id 0", bytes(10), 0, "UNKNOWN_MESSAGE")
+    found.append({"name": "a record of five bytes", "record_hex": "050000000102030405", "fault": "TOO_SHORT"})
     return found
 
 
@@ -255,9 +335,9 @@ def outputs():
     """Every vector file and its text."""
     messages, enums = read_definitions()
     files = {}
-    for device in ("common", "couch", "generator", "panel", "pendant"):
+    for device in DEVICES:
         files[f"{device}.json"] = {"device": device, "vectors": positive(messages, enums, device)}
-    files["negative.json"] = {"vectors": negative(messages, enums)}
+    files["negative.json"] = {"vectors": negative(messages, enums), "records": negative_records(messages, enums)}
     return {FOLDER / "vectors" / name: json.dumps(body, indent=1) + "\n" for name, body in files.items()}
 
 

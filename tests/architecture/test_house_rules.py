@@ -17,7 +17,7 @@ from isoalign.errors import IsoalignError
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "isoalign"
 MOST_LINES = 600
-GENERATED = {PACKAGE / "protocol" / "messages.py"}
+GENERATED = {PACKAGE / "protocol" / "messages.py", PACKAGE / "protocol" / "readers.py"}
 HEAVY = (
     "numba",
     "scipy",

@@ -6,7 +6,12 @@ Loading it takes many seconds; it is loaded only when one of these tests runs.
 
 from __future__ import annotations
 
-import warnings
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,21 +21,29 @@ import pytest
 from isoalign.geometry import Fixed, ImagerAxis, PixelGrid, Pose, ProjectionGeometry, XrayImageReceptor
 from isoalign.geometry.nine_parameter import NineParameters
 
+PEER = Path(__file__).with_name("rtk_peer.py")
 RELATIVE = 1e-9
 GEOMETRIES = 300
 GRID = PixelGrid(1024, 768, 0.4, 0.388, (-148.0, 205.0))
 
 
 class Rtk:
-    """The few calls that are needed, with NumPy on this side."""
+    """RTK in a process of its own, with NumPy on this side; every projection that is added has a number."""
 
-    def __init__(self, itk: Any, geometry: Any) -> None:
-        self.itk = itk
-        self.geometry = geometry
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._answers: list[dict[str, Any]] = []
+
+    def _ask(self, given: object) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(given) + "\n")
+        self._process.stdin.flush()
+        self._answers.append(json.loads(self._process.stdout.readline()))
+        return len(self._answers) - 1
 
     def add(self, parameters: NineParameters) -> int:
-        self.geometry.AddProjection(*parameters.values)
-        return len(self.geometry.GetGantryAngles()) - 1
+        return self._ask(list(parameters.values))
 
     def add_vectors(
         self,
@@ -39,52 +52,36 @@ class Rtk:
         x: npt.NDArray[np.float64],
         y: npt.NDArray[np.float64],
     ) -> int:
-        point, vector = self.itk.Point[self.itk.D, 3], self.itk.Vector[self.itk.D, 3]
-        made = self.geometry.AddProjection(
-            point(source.tolist()), point(receptor.tolist()), vector(x.tolist()), vector(y.tolist())
-        )
-        assert made
-        return len(self.geometry.GetGantryAngles()) - 1
+        return self._ask([source.tolist(), receptor.tolist(), x.tolist(), y.tolist()])
 
     def matrix(self, index: int) -> npt.NDArray[np.float64]:
-        return np.asarray(self.itk.array_from_matrix(self.geometry.GetMatrix(index)))
+        return np.array(self._answers[index]["matrix"])
 
     def source_mm(self, index: int) -> npt.NDArray[np.float64]:
-        position = self.geometry.GetSourcePosition(index)
-        return np.array([position[element] for element in range(3)])
+        return np.array(self._answers[index]["source_mm"])
 
     def parameters(self, index: int) -> NineParameters:
-        geometry = self.geometry
+        answer = self._answers[index]
+        gantry, out_of_plane, in_plane = (float(angle) for angle in np.degrees(answer["angles_rad"]))
+        panel_x, panel_y, source_x, source_y = answer["offsets"]
         return NineParameters(
-            geometry.GetSourceToIsocenterDistances()[index],
-            geometry.GetSourceToDetectorDistances()[index],
-            float(np.degrees(geometry.GetGantryAngles()[index])),
-            geometry.GetProjectionOffsetsX()[index],
-            geometry.GetProjectionOffsetsY()[index],
-            float(np.degrees(geometry.GetOutOfPlaneAngles()[index])),
-            float(np.degrees(geometry.GetInPlaneAngles()[index])),
-            geometry.GetSourceOffsetsX()[index],
-            geometry.GetSourceOffsetsY()[index],
+            *answer["distances"], gantry, panel_x, panel_y, out_of_plane, in_plane, source_x, source_y
         )
 
 
 @pytest.fixture(scope="module")
-def modules() -> tuple[Any, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wrapper's own
-        try:
-            import itk
-            from itk import RTK
-        except ImportError as error:
-            pytest.skip(f"the cone-beam toolkit RTK (itk-rtk) is not installed: {error}")
-        RTK.ThreeDCircularProjectionGeometry.New()
-    return itk, RTK
-
-
-@pytest.fixture
-def rtk(modules: tuple[Any, Any]) -> Rtk:
-    itk, toolkit = modules
-    return Rtk(itk, toolkit.ThreeDCircularProjectionGeometry.New())
+def rtk() -> Iterator[Rtk]:
+    if importlib.util.find_spec("itk") is None:
+        pytest.skip("the cone-beam toolkit RTK (itk-rtk) is not installed: make peers")
+    with subprocess.Popen(
+        [sys.executable, str(PEER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == "ready"
+        yield Rtk(process)
+        process.stdin.close()
+        process.wait(30)
 
 
 def random_parameters(count: int, *, on_axis: bool = False) -> list[NineParameters]:

@@ -156,7 +156,7 @@ def test_printed_matrices_are_projected_to_a_rotation_nearby(given_angles: Table
 def test_every_scale_reads_back_what_it_shows(scale: MachineScale, position: TableTopPosition) -> None:
     reading = scale.read(position)
     back = reading.position(near=position)
-    np.testing.assert_allclose(back.values, position.values, atol=1e-8)
+    np.testing.assert_allclose(back.values, position.values, atol=1e-9)
     for axis, shown in zip(("pitch", "roll", "patient_support_angle"), reading.values[3:], strict=True):
         wrap = scale.axes[axis].wrap
         assert wrap is not Wrap.UNIPOLAR or 0.0 <= shown < 360.0
@@ -208,7 +208,7 @@ def test_a_couch_move_puts_the_patient_right(
     table = TableTopPosition(IEC, 10, 800, -100, at.pitch_deg, at.roll_deg, at.patient_support_angle_deg)
     move = couch_move(registration, frame, planned, table)
     patient = fixed_from_table(move.target) @ fixed_from_table(table).inverse() @ error @ planned
-    assert patient.is_close(planned, atol_mm=1e-8, atol_deg=1e-7)
+    assert patient.is_close(planned, atol_mm=1e-9, atol_deg=1e-7)
 
 
 @settings(max_examples=40)

@@ -13,54 +13,34 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from dataclasses import dataclass
 from typing import Final
-
-from cobs import cobs
 
 from isoalign.protocol.errors import FrameError, FrameFault
 from isoalign.protocol.layout import PAYLOAD_MAX_BYTES, Message
 from isoalign.protocol.messages import MESSAGES
+from isoalign.protocol.readers import READERS
+from isoalign.protocol.reading import CRC_BYTES, CRC_RESIDUE, HEADER, HEADER_BYTES, Frame, Header
+from isoalign.protocol.stuffing import StuffingError, stuff, unstuff
 
-_HEADER: Final = struct.Struct("<BHBIHHI")
+__all__ = [
+    "DELIMITER",
+    "FRAME_MAX_BYTES",
+    "HEADER_BYTES",
+    "Frame",
+    "FrameReader",
+    "Header",
+    "decode",
+    "encode",
+]
+
+_NO_HEADER: Final = Header()
 _CRC: Final = struct.Struct("<I")
-HEADER_BYTES: Final = _HEADER.size
-FRAME_MAX_BYTES: Final = HEADER_BYTES + PAYLOAD_MAX_BYTES + _CRC.size + 1
+FRAME_MAX_BYTES: Final = HEADER_BYTES + PAYLOAD_MAX_BYTES + CRC_BYTES + 1
 """Largest frame without its delimiter: COBS adds one byte up to 254."""
 DELIMITER: Final = b"\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What stands before every payload.
-
-    Attributes
-    ----------
-    session : int
-        Random number of the session; 0 outside of any.
-    seq : int
-        Counts the sender's frames, modulo 65536.
-    ack : int
-        Latest ``seq`` that the sender has received.
-    tx_time_us : int
-        Low 32 bits of the sender's time when it sent the frame, µs.
-    """
-
-    session: int = 0
-    seq: int = 0
-    ack: int = 0
-    tx_time_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One received message with its header."""
-
-    header: Header
-    message: Message
-
-
-def encode(message: Message, header: Header = Header()) -> bytes:
+def encode(message: Message, header: Header = _NO_HEADER) -> bytes:
     """The bytes of one frame with its delimiter.
 
     Raises
@@ -72,13 +52,13 @@ def encode(message: Message, header: Header = Header()) -> bytes:
         raise FrameError(FrameFault.UNKNOWN_MESSAGE, f"{message.NAME} is a bulk record and has no frame")
     payload = message.pack()
     try:
-        head = _HEADER.pack(
+        head = HEADER.pack(
             len(payload), message.ID, 0, header.session, header.seq, header.ack, header.tx_time_us & 0xFFFFFFFF
         )
     except struct.error as error:
         raise FrameError(FrameFault.FIELD, f"header of {message.NAME}: {error}") from error
     body = head + payload
-    return bytes(cobs.encode(body + _CRC.pack(zlib.crc32(body, message.SEED)))) + DELIMITER
+    return stuff(body + _CRC.pack(zlib.crc32(body, message.SEED))) + DELIMITER
 
 
 def decode(stuffed: bytes) -> Frame:
@@ -92,25 +72,31 @@ def decode(stuffed: bytes) -> Frame:
     if len(stuffed) > FRAME_MAX_BYTES:
         raise FrameError(FrameFault.TOO_LONG, f"{len(stuffed)} bytes, at most {FRAME_MAX_BYTES}")
     try:
-        body = bytes(cobs.decode(stuffed))
-    except cobs.DecodeError as error:
+        body = unstuff(stuffed)
+    except StuffingError as error:
         raise FrameError(FrameFault.STUFFING, str(error)) from error
-    if len(body) < HEADER_BYTES + _CRC.size:
-        raise FrameError(FrameFault.TOO_SHORT, f"{len(body)} bytes, at least {HEADER_BYTES + _CRC.size}")
-    length, message_id, flags, session, seq, ack, tx_time_us = _HEADER.unpack_from(body)
-    if length != len(body) - HEADER_BYTES - _CRC.size:
-        raise FrameError(
-            FrameFault.LENGTH, f"header says {length} bytes of payload, there are {len(body) - HEADER_BYTES - 4}"
-        )
+    reader = READERS.get(body[:4])
+    if reader is None:
+        raise _why_unknown(body)
+    return reader(body)
+
+
+def _why_unknown(body: bytes) -> FrameError:
+    """The reason for which no message begins like this: length, id and flags together are one of a few."""
+    payload_bytes = len(body) - HEADER_BYTES - CRC_BYTES
+    if payload_bytes < 0:
+        return FrameError(FrameFault.TOO_SHORT, f"{len(body)} bytes, at least {HEADER_BYTES + CRC_BYTES}")
+    length, message_id, flags, *_ = HEADER.unpack_from(body)
+    if length != payload_bytes:
+        return FrameError(FrameFault.LENGTH, f"header says {length} bytes of payload, there are {payload_bytes}")
     kind = MESSAGES.get(message_id)
     if kind is None or kind.IS_BULK:
-        raise FrameError(FrameFault.UNKNOWN_MESSAGE, f"message id 0x{message_id:04X}")
-    (expected,) = _CRC.unpack_from(body, len(body) - _CRC.size)
-    if zlib.crc32(body[: -_CRC.size], kind.SEED) != expected:
-        raise FrameError(FrameFault.CHECKSUM, kind.NAME)
+        return FrameError(FrameFault.UNKNOWN_MESSAGE, f"message id 0x{message_id:04X}")
+    if zlib.crc32(body, kind.SEED) != CRC_RESIDUE:
+        return FrameError(FrameFault.CHECKSUM, kind.NAME)
     if flags:
-        raise FrameError(FrameFault.FLAGS, f"0x{flags:02X}")
-    return Frame(Header(session, seq, ack, tx_time_us), kind.unpack(body[HEADER_BYTES : -_CRC.size]))
+        return FrameError(FrameFault.FLAGS, f"0x{flags:02X}")
+    return FrameError(FrameFault.LENGTH, f"{kind.NAME} has {kind.STRUCT.size} bytes of payload, not {length}")
 
 
 class FrameReader:
@@ -131,16 +117,17 @@ class FrameReader:
         """The whole frames that end within ``data``, in order."""
         frames: list[Frame] = []
         *ended, rest = data.split(DELIMITER)
+        if ended and (self._pending or self._skipping):
+            self._append(ended[0])
+            ended[0] = bytes(self._pending)  # empty when the frame was too long
+            self.reset()
         for part in ended:
-            self._append(part)
-            if self._skipping:
-                self._skipping = False
-            elif self._pending:
+            if part:
                 try:
-                    frames.append(decode(bytes(self._pending)))
-                except FrameError as error:
-                    self.rejected[error.fault] += 1
-            self._pending.clear()
+                    body = unstuff(part)
+                    frames.append(READERS[body[:4]](body))
+                except (KeyError, StuffingError, FrameError):
+                    self._look_again(part, frames)
         self._append(rest)
         return frames
 
@@ -148,6 +135,13 @@ class FrameReader:
         """Forget a frame that has only begun; counts stay."""
         self._pending.clear()
         self._skipping = False
+
+    def _look_again(self, part: bytes, frames: list[Frame]) -> None:
+        """Take one thing after the other, to count a refused frame under the right reason."""
+        try:
+            frames.append(decode(part))
+        except FrameError as error:
+            self.rejected[error.fault] += 1
 
     def _append(self, part: bytes) -> None:
         if self._skipping:

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import ClassVar, Final, Self
+from itertools import accumulate
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from isoalign.protocol.errors import FrameError, FrameFault, InvalidField
 
@@ -113,10 +114,42 @@ def payload_struct(fields: tuple[Field, ...]) -> struct.Struct:
     return struct.Struct("<" + "".join(parts))
 
 
+class LateArrays:
+    """The arrays that a received message makes of its bytes only when somebody asks for one of them.
+
+    Only arrays in which every pattern of bits means something are left for later: there is nothing to check in them.
+
+    Parameters
+    ----------
+    layout : str
+        Of :mod:`struct`, over header and payload; everything but the arrays is padding.
+    not_available : int
+        The number that means None.
+    counts : dict[str, int]
+        Names of the arrays in their order, and their elements.
+    """
+
+    def __init__(self, layout: str, not_available: int, counts: dict[str, int]) -> None:
+        self._unpack = struct.Struct(layout).unpack_from
+        self._not_available = not_available
+        ends = list(accumulate(counts.values()))
+        self.parts = {name: slice(end - counts[name], end) for name, end in zip(counts, ends, strict=True)}
+
+    def fill(self, message: Message, wire: bytes) -> None:
+        """Give a message that has just been received all of them."""
+        numbers: tuple[int | None, ...] = self._unpack(wire)
+        absent = self._not_available
+        if absent in numbers:
+            numbers = tuple([None if number == absent else number for number in numbers])
+        for name, part in self.parts.items():
+            object.__setattr__(message, name, numbers[part])
+
+
 class Message:
     """Base of all messages. Fields are checked when a message is made, on both ends of a link."""
 
-    __slots__ = ()
+    __slots__ = ("_wire",)
+    LATE: ClassVar[LateArrays | None] = None
     NAME: ClassVar[str]
     ID: ClassVar[int]
     SEED: ClassVar[int]
@@ -133,6 +166,15 @@ class Message:
             checked = field.check(self.NAME, given)
             if checked is not given:
                 object.__setattr__(self, field.name, checked)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Called for an empty slot only: fills in the late arrays, which are kept from then on."""
+            if self.LATE is None or name not in self.LATE.parts:
+                raise AttributeError(f"{type(self).__name__} has no {name}")
+            self.LATE.fill(self, self._wire)
+            return getattr(self, name)
 
     def pack(self) -> bytes:
         """The payload bytes."""

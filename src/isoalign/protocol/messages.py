@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from struct import Struct
 from typing import ClassVar, Final
 
-from isoalign.protocol.layout import Field, Message, payload_struct
+from isoalign.protocol.layout import Field, LateArrays, Message, payload_struct
 
 PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 0
+PROTOCOL_MINOR: Final = 1
 HEARTBEAT_PERIOD_US: Final = 50000
 """The host sends HEARTBEAT this often."""
 TOKEN_PERIOD_US: Final = 50000
@@ -58,6 +59,14 @@ PENDANT_HEARTBEAT_EXPIRY_US: Final = 500000
 """Host heartbeat expiry of the pendant."""
 PENDANT_STATE_PERIOD_US: Final = 50000
 """The pendant sends PENDANT_STATE this often."""
+GANTRY_HEARTBEAT_EXPIRY_US: Final = 150000
+"""Host heartbeat expiry of the gantry."""
+GANTRY_STATE_PERIOD_US: Final = 20000
+"""The gantry sends GANTRY_STATE this often."""
+GANTRY_START_TOLERANCE_UDEG: Final = 100000
+"""Largest difference between the expected start of a rotation and the gantry, µdeg."""
+GANTRY_ENCODER_DIFFERENCE_UDEG: Final = 200000
+"""The two encoders may differ by this much, after aligning their lag, µdeg."""
 
 
 class DeviceKind(IntEnum):
@@ -71,6 +80,8 @@ class DeviceKind(IntEnum):
     """Flat-panel detector."""
     PENDANT = 4
     """Hand pendant with the enabling switch."""
+    GANTRY = 5
+    """Gantry with the kV imager arm."""
 
 
 class BarPosition(IntEnum):
@@ -331,6 +342,106 @@ class PanelFault(IntEnum):
     """The frame could not be read out."""
 
 
+class GantryMode(IntEnum):
+    """State of the gantry drive, by the names of CiA 402."""
+
+    NOT_READY_TO_SWITCH_ON = 0
+    """Starting up."""
+    SWITCH_ON_DISABLED = 1
+    """No session."""
+    READY_TO_SWITCH_ON = 2
+    """Session, but not enabled."""
+    SWITCHED_ON = 3
+    """Enabled, at rest."""
+    OPERATION_ENABLED = 4
+    """The gantry rotates or the imager arm moves."""
+    QUICK_STOP_ACTIVE = 5
+    """Stopping or stopped by GANTRY_STOP or by the enabling switch, latched."""
+    FAULT_REACTION_ACTIVE = 6
+    """Stopping because of a fault."""
+    FAULT = 7
+    """At rest after a fault, latched."""
+
+
+class GantryStopReason(IntEnum):
+    """Why the host stops the gantry."""
+
+    HOLD = 1
+    """An operator asked."""
+    INTERLOCK = 2
+    """An interlock of the host tripped."""
+    CLIENT_GONE = 3
+    """The client of the host went away."""
+    SHUTDOWN = 4
+    """The host shuts down."""
+
+
+class GantryStatus(IntFlag):
+    """Conditions of the gantry."""
+
+    STANDSTILL = 1
+    """Neither gantry nor imager arm moves."""
+    BRAKES_ENGAGED = 2
+    """All brakes hold."""
+    REFERENCED = 4
+    """The gantry angle is referenced."""
+    HOST_FRESH = 8
+    """The host heartbeat advances."""
+    CLIENT_FRESH = 16
+    """The client counter advances."""
+    TOKEN_FRESH = 32
+    """The enable token advances."""
+    PRESS_VALID = 64
+    """The enabling switch was pressed anew since the last stop or session."""
+
+
+class ImagerArmState(IntEnum):
+    """Where the imager arm is."""
+
+    UNKNOWN = 0
+    """Neither end is confirmed and the arm does not move, or its two switches contradict each other."""
+    STOWED = 1
+    """Confirmed at its inner end."""
+    MOVING = 2
+    """Between the ends and moving."""
+    EXTENDED = 3
+    """Confirmed at its outer end."""
+
+
+class ImagerArmEnd(IntEnum):
+    """An end of the imager arm's way; the numbers are those of ImagerArmState."""
+
+    STOWED = 1
+    """The inner end."""
+    EXTENDED = 3
+    """The outer end, where images are taken."""
+
+
+class GantryLatch(IntEnum):
+    """What stopped the gantry. The first stop is latched until GANTRY_CLEAR names it."""
+
+    NONE = 0
+    """Nothing is latched."""
+    STOP_COMMAND = 1
+    """GANTRY_STOP arrived."""
+    HOST_LOST = 2
+    """The host heartbeat, or the whole session, was lost in motion."""
+    CLIENT_LOST = 3
+    """The client counter stopped in motion."""
+    ENABLE_LOST = 4
+    """The enabling switch was released or its token stopped in motion."""
+    SESSION_REPLACED = 5
+    """HELLO arrived in motion."""
+    FOLLOWING_ERROR = 6
+    """The gantry does not follow its set point."""
+    ENCODER_INVALID = 7
+    """An encoder gives no valid value."""
+    ENCODERS_DISAGREE = 8
+    """The two encoders differ by more than gantry_encoder_difference_udeg."""
+    ARM_FAILED = 9
+    """The imager arm left its end unasked or did not reach the other in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello(Message):
     """Asks for a new session. Ends the session that the device has."""
@@ -535,6 +646,12 @@ class CouchState(Message):
         Field("target_micro", "i", 6, minimum=-2147483647, maximum=2147483647, nullable=True),
     )
     STRUCT: ClassVar = payload_struct(FIELDS)
+    LATE: ClassVar[LateArrays | None] = LateArrays("<16x8x4x1x2x4x4x1x4x4x4x4x4x1x6i6i6i6i", -2147483648, {
+        "primary_micro": 6,
+        "secondary_micro": 6,
+        "velocity_micro_per_s": 6,
+        "target_micro": 6,
+    })
 
     device_time_us: int
     """Device time of the read-back (µs)."""
@@ -1106,6 +1223,311 @@ class PendantState(Message):
     """Advances while the switch is enabled."""
 
 
+@dataclass(frozen=True, slots=True)
+class GantryState(Message):
+    """Everything about gantry and imager arm, once per state period."""
+
+    NAME: ClassVar[str] = "GANTRY_STATE"
+    ID: ClassVar[int] = 0x0501
+    SEED: ClassVar[int] = 0xC10321A0
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("device_time_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("state_count", "I", minimum=0, maximum=4294967295),
+        Field("mode", "B", enum=GantryMode),
+        Field("latch", "H", enum=GantryLatch),
+        Field("status", "I", enum=GantryStatus),
+        Field("last_command_id", "I", minimum=0, maximum=4294967295),
+        Field("last_command_status", "B", enum=CommandStatus),
+        Field("host_counter", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("client_counter", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("press_count", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("token_counter", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("token_age_us", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("imager_arm", "B", enum=ImagerArmState),
+        Field("primary_udeg", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("secondary_udeg", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("velocity_udeg_per_s", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("target_udeg", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("scan_id", "I", minimum=0, maximum=4294967295),
+        Field("trigger_count", "I", minimum=0, maximum=4294967295),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    device_time_us: int
+    """Device time of the read-back (µs)."""
+    state_count: int
+    """Advances by one with every state."""
+    mode: GantryMode
+    """State of the drive."""
+    latch: GantryLatch
+    """What stopped the gantry first."""
+    status: GantryStatus
+    """Conditions."""
+    last_command_id: int
+    """Latest command, 0 before the first."""
+    last_command_status: CommandStatus
+    """How far it has come."""
+    host_counter: int | None
+    """Latest host counter that arrived."""
+    client_counter: int | None
+    """Latest client counter that arrived."""
+    press_count: int | None
+    """Press count of the latest enable token."""
+    token_counter: int | None
+    """Counter of the latest enable token."""
+    token_age_us: int | None
+    """Time since the enable token advanced (µs)."""
+    imager_arm: ImagerArmState
+    """Where the imager arm is."""
+    primary_udeg: int | None
+    """Gantry angle by the primary encoder (µdeg)."""
+    secondary_udeg: int | None
+    """Gantry angle by the secondary encoder (µdeg)."""
+    velocity_udeg_per_s: int | None
+    """Angular velocity by the primary encoder (µdeg/s)."""
+    target_udeg: int | None
+    """Where the present rotation ends; the actual angle when there is none (µdeg)."""
+    scan_id: int
+    """Latest cone-beam rotation, 0 before the first."""
+    trigger_count: int
+    """Triggers of that rotation so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryInfo(Message):
+    """What the gantry can do; follows HELLO_ACK."""
+
+    NAME: ClassVar[str] = "GANTRY_INFO"
+    ID: ClassVar[int] = 0x0502
+    SEED: ClassVar[int] = 0xA1B7478D
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("travel_min_udeg", "i", minimum=-2147483647, maximum=2147483647),
+        Field("travel_max_udeg", "i", minimum=-2147483647, maximum=2147483647),
+        Field("speed_max_udeg_per_s", "I", minimum=1, maximum=4294967295),
+        Field("acceleration_max_udeg_per_s2", "I", minimum=1, maximum=4294967295),
+        Field("jerk_max_udeg_per_s3", "I", minimum=1, maximum=4294967295),
+        Field("primary_resolution_udeg", "I", minimum=1, maximum=4294967295),
+        Field("secondary_resolution_udeg", "I", minimum=1, maximum=4294967295),
+        Field("servo_lag_us", "I", minimum=0, maximum=4294967295),
+        Field("secondary_lag_us", "I", minimum=0, maximum=4294967295),
+        Field("arm_travel_us", "I", minimum=1, maximum=4294967295),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    travel_min_udeg: int
+    """Lower end of travel (µdeg)."""
+    travel_max_udeg: int
+    """Upper end of travel (µdeg)."""
+    speed_max_udeg_per_s: int
+    """Largest speed (µdeg/s)."""
+    acceleration_max_udeg_per_s2: int
+    """Largest acceleration (µdeg/s²)."""
+    jerk_max_udeg_per_s3: int
+    """Largest jerk (µdeg/s³)."""
+    primary_resolution_udeg: int
+    """Step of the primary encoder (µdeg)."""
+    secondary_resolution_udeg: int
+    """Step of the secondary encoder (µdeg)."""
+    servo_lag_us: int
+    """The gantry follows its set point by this much later (µs)."""
+    secondary_lag_us: int
+    """The secondary encoder reports this much later than the primary (µs)."""
+    arm_travel_us: int
+    """Time that the imager arm needs from end to end (µs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryEnableToken(Message):
+    """The pendant's state, forwarded unchanged. The host never makes it up."""
+
+    NAME: ClassVar[str] = "GANTRY_ENABLE_TOKEN"
+    ID: ClassVar[int] = 0x0503
+    SEED: ClassVar[int] = 0x7A08DD38
+    FROM_HOST: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("bar", "B", enum=BarPosition),
+        Field("press_count", "I", minimum=0, maximum=4294967294),
+        Field("token_counter", "I", minimum=0, maximum=4294967294),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    bar: BarPosition
+    """Position of the enabling switch."""
+    press_count: int
+    """Advances each time the switch goes from released to enabled."""
+    token_counter: int
+    """Advances while the switch is enabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryRotate(Message):
+    """Rotates the gantry to an angle. Refused unless everything that motion needs holds now."""
+
+    NAME: ClassVar[str] = "GANTRY_ROTATE"
+    ID: ClassVar[int] = 0x0504
+    SEED: ClassVar[int] = 0x11DAEC3B
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("command_id", "I", minimum=1, maximum=4294967295),
+        Field("valid_until_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("speed_udeg_per_s", "I", minimum=1, maximum=7000000),
+        Field("target_udeg", "i", minimum=-400000000, maximum=400000000),
+        Field("expected_start_udeg", "i", minimum=-400000000, maximum=400000000, nullable=True),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    command_id: int
+    """Rises with every command of a session."""
+    valid_until_us: int
+    """Device time after which the command is refused (µs)."""
+    speed_udeg_per_s: int
+    """Largest speed on the way (µdeg/s)."""
+    target_udeg: int
+    """Where to go (µdeg)."""
+    expected_start_udeg: int | None
+    """Where the host believes the gantry to be; not available = not checked (µdeg)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryStop(Message):
+    """Stops gantry and imager arm and latches STOP_COMMAND. Always accepted, in any session or none, without a
+    command id.
+    """
+
+    NAME: ClassVar[str] = "GANTRY_STOP"
+    ID: ClassVar[int] = 0x0505
+    SEED: ClassVar[int] = 0x8E0C6B5B
+    NEEDS_SESSION: ClassVar[bool] = False
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("reason", "B", enum=GantryStopReason),)
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    reason: GantryStopReason
+    """Why."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryClear(Message):
+    """Clears the latch that it names. Motion then still needs the enabling switch to be pressed anew."""
+
+    NAME: ClassVar[str] = "GANTRY_CLEAR"
+    ID: ClassVar[int] = 0x0506
+    SEED: ClassVar[int] = 0x6A72964D
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("command_id", "I", minimum=1, maximum=4294967295),
+        Field("valid_until_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("latch", "H", enum=GantryLatch),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    command_id: int
+    """Rises with every command of a session."""
+    valid_until_us: int
+    """Device time after which the command is refused (µs)."""
+    latch: GantryLatch
+    """The latch that the operator saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagerArmMove(Message):
+    """Moves the imager arm to one of its ends, with the gantry at rest. Refused unless everything that motion
+    needs holds now.
+    """
+
+    NAME: ClassVar[str] = "IMAGER_ARM_MOVE"
+    ID: ClassVar[int] = 0x0507
+    SEED: ClassVar[int] = 0xFF8C961A
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("command_id", "I", minimum=1, maximum=4294967295),
+        Field("valid_until_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("arm_end", "B", enum=ImagerArmEnd),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    command_id: int
+    """Rises with every command of a session."""
+    valid_until_us: int
+    """Device time after which the command is refused (µs)."""
+    arm_end: ImagerArmEnd
+    """Where to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConeBeamRotate(Message):
+    """Rotates from one angle to another at constant speed and triggers a projection at the first angle and then
+    every so many µdeg, the last angle included when a step ends there. The gantry runs up before the first
+    angle and out after the last. WRONG_PHASE unless the imager arm is extended.
+    """
+
+    NAME: ClassVar[str] = "CONE_BEAM_ROTATE"
+    ID: ClassVar[int] = 0x0508
+    SEED: ClassVar[int] = 0x291B107A
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("command_id", "I", minimum=1, maximum=4294967295),
+        Field("valid_until_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("scan_id", "I", minimum=1, maximum=4294967295),
+        Field("from_udeg", "i", minimum=-400000000, maximum=400000000),
+        Field("to_udeg", "i", minimum=-400000000, maximum=400000000),
+        Field("speed_udeg_per_s", "I", minimum=1, maximum=7000000),
+        Field("trigger_spacing_udeg", "I", minimum=10000, maximum=90000000),
+        Field("expected_start_udeg", "i", minimum=-400000000, maximum=400000000, nullable=True),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    command_id: int
+    """Rises with every command of a session."""
+    valid_until_us: int
+    """Device time after which the command is refused (µs)."""
+    scan_id: int
+    """The cone-beam rotation."""
+    from_udeg: int
+    """Angle of the first trigger (µdeg)."""
+    to_udeg: int
+    """Angle after which there is no trigger (µdeg)."""
+    speed_udeg_per_s: int
+    """Speed from the first angle to the last (µdeg/s)."""
+    trigger_spacing_udeg: int
+    """Angle between two triggers (µdeg)."""
+    expected_start_udeg: int | None
+    """Where the host believes the gantry to be; not available = not checked (µdeg)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionTrigger(Message):
+    """A projection was triggered. An index that is missing is a projection without an angle and must not be used."""
+
+    NAME: ClassVar[str] = "PROJECTION_TRIGGER"
+    ID: ClassVar[int] = 0x0509
+    SEED: ClassVar[int] = 0xBEEE45E8
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("scan_id", "I", minimum=1, maximum=4294967295),
+        Field("trigger_index", "I", minimum=0, maximum=80000),
+        Field("primary_udeg", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("secondary_udeg", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("device_time_us", "Q", minimum=0, maximum=18446744073709551615),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    scan_id: int
+    """The cone-beam rotation."""
+    trigger_index: int
+    """Counts from 0 within the rotation."""
+    primary_udeg: int | None
+    """Gantry angle at the trigger by the primary encoder (µdeg)."""
+    secondary_udeg: int | None
+    """Gantry angle at the trigger by the secondary encoder (µdeg)."""
+    device_time_us: int
+    """Device time of the trigger (µs)."""
+
+
 MESSAGES: Final[dict[int, type[Message]]] = {
     0x0001: Hello,
     0x0002: HelloAck,
@@ -1134,13 +1556,23 @@ MESSAGES: Final[dict[int, type[Message]]] = {
     0x0383: ImageResend,
     0x0384: ImageRelease,
     0x0401: PendantState,
+    0x0501: GantryState,
+    0x0502: GantryInfo,
+    0x0503: GantryEnableToken,
+    0x0504: GantryRotate,
+    0x0505: GantryStop,
+    0x0506: GantryClear,
+    0x0507: ImagerArmMove,
+    0x0508: ConeBeamRotate,
+    0x0509: ProjectionTrigger,
 }
 """Every message by its id."""
 
 DICTIONARY_HASHES: Final[dict[DeviceKind, int]] = {
-    DeviceKind.COUCH: 0xB2346FDC592CDB26,
-    DeviceKind.GENERATOR: 0x3125837905278E1D,
-    DeviceKind.PANEL: 0xD45D0F29D1775856,
-    DeviceKind.PENDANT: 0x5158BBB4B6D8E16C,
+    DeviceKind.COUCH: 0xC1B4C1682106A855,
+    DeviceKind.GENERATOR: 0xD054F3C075535811,
+    DeviceKind.PANEL: 0x65757CE3A2D6F1D6,
+    DeviceKind.PENDANT: 0x568EFD3EF263D3C0,
+    DeviceKind.GANTRY: 0xA3C03E745F216CFD,
 }
 """What host and device compare before they trust each other, by device."""

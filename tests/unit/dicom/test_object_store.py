@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,13 @@ def test_command_and_dataset_must_agree(case: CaseDatasets, tmp_path: Path) -> N
     assert caught.value.status == 0xA900
 
 
-def test_garbage_is_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # bytes that look like another transfer syntax
+@pytest.mark.parametrize("seed", range(20))
+def test_garbage_is_refused(tmp_path: Path, seed: int) -> None:
+    garbage = random.Random(seed).randbytes(500)
     with pytest.raises(InstanceRefused):
         ObjectStore(tmp_path).put(
-            os.urandom(500), sop_class_uid="1.2", sop_instance_uid="1.2.3", transfer_syntax_uid=ImplicitVRLittleEndian
+            garbage, sop_class_uid="1.2", sop_instance_uid="1.2.3", transfer_syntax_uid=ImplicitVRLittleEndian
         )
     assert not list(tmp_path.iterdir())
 
