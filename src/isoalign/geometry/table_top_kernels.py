@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+FUSED = {"contract"}
+"""Products and sums may be fused into one rounding, which is quicker and no less accurate; nothing else is relaxed."""
+
 _RADIANS = np.pi / 180.0
 
 _S1, _S2, _S3 = -1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04
@@ -22,7 +25,7 @@ _C1, _C2, _C3 = 4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015
 _C4, _C5, _C6 = -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11
 
 
-@numba.njit(inline="always", error_model="numpy")
+@numba.njit(inline="always", error_model="numpy", fastmath=FUSED)
 def _sine_cosine(angle_deg: float) -> tuple[float, float]:
     quarter = np.rint(angle_deg * (1.0 / 90.0))
     x = (angle_deg - 90.0 * quarter) * _RADIANS
@@ -36,7 +39,7 @@ def _sine_cosine(angle_deg: float) -> tuple[float, float]:
     return (-sine if phase >= 2.0 else sine), (-cosine if (phase == 1.0) | (phase == 2.0) else cosine)
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=FUSED)
 def iec_to_isocentric_into(
     lateral: Array,
     longitudinal: Array,
@@ -58,7 +61,7 @@ def iec_to_isocentric_into(
         out_vertical[i] = sr * lat + cr * along
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=FUSED)
 def isocentric_to_iec_into(
     lateral: Array,
     longitudinal: Array,
