@@ -117,7 +117,7 @@ def commands() -> str:
 
 
 def _subcommands(name: str, app: object) -> dict[str, object]:
-    found = {}
+    found = {} if app.default_command is None else {name: app.default_command}  # type: ignore[attr-defined]
     for sub in app:  # type: ignore[attr-defined]
         if not sub.startswith("-"):
             found[f"{name} {sub}"] = app[sub].default_command  # type: ignore[index]

@@ -33,6 +33,8 @@ reports = st.builds(
     brake=st.sampled_from(Brake),
     standstill=st.booleans(),
     faults=st.sampled_from([(), ("HOST_LOST",)]),
+    target=st.sampled_from([(), (0.0,) * 6, (50.0,) * 6]),
+    counter_age_s=st.sampled_from([None, 0.02, 0.2]),
 )
 
 

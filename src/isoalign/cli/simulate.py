@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
+
+simulate = App(name="simulate", help="Start the device simulators and print their addresses.")
 
 
-def simulate(
+@simulate.default
+def start(
     *,
     scene: Path | None = None,
     config: Path | None = None,
@@ -47,6 +50,45 @@ def simulate(
             )
 
     run(scene=scene, config=config, seed=seed, on_ready=show)
+    return 0
+
+
+@simulate.command
+def fault(
+    address: str,
+    name: str,
+    /,
+    *parameters: str,
+    end: Annotated[bool, Parameter(name="--end", negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Play a fault on a running simulator, or end it.
+
+    The simulator says which faults it can play when it is asked for one that it cannot.
+
+    Parameters
+    ----------
+    address
+        HOST:PORT of the simulator's truth or control connection, as isoalign simulate prints it.
+    name
+        The fault, e.g. stuck_axis. With --end also all: every fault of this simulator ends.
+    parameters
+        What the fault needs, each as key=value, e.g. axis=longitudinal.
+    end
+        End the fault instead of beginning it.
+    as_json
+        Print the answer as a JSON document.
+    """
+    from isoalign.simulators.truth_client import ask, parameters_from_words
+
+    request: dict[str, object] = {"do": "clear" if end else "fault", "name": name, **parameters_from_words(parameters)}
+    if end and name == "all":
+        del request["name"]
+    answer = ask(address, request)
+    if as_json:
+        print(json.dumps({"schema": "isoalign.simulator-answer/1", **answer}, indent=2))
+    else:
+        print(f"{address}: {name} {'ended' if end else 'is played'}")
     return 0
 
 

@@ -38,6 +38,7 @@ from isoalign.records import AxisState
 _log = structlog.get_logger("isoalign.devices.couch")
 
 MICRO_PER_S = 1e6
+FUTURE_S = 0.05
 UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
 
 
@@ -65,6 +66,8 @@ class CouchReading:
     status: CouchStatus
     ready: bool
     press_count: int | None = None
+    target: tuple[float, ...] = ()
+    counter_age_s: float | None = None
 
     @property
     def standstill(self) -> bool:
@@ -79,10 +82,12 @@ class CouchReading:
             brake=Brake.ENGAGED if CouchStatus.BRAKES_ENGAGED in self.status else Brake.RELEASED,
             standstill=self.standstill,
             faults=() if self.latch is Latch.NONE else (self.latch.name,),
+            target=self.target,
+            counter_age_s=self.counter_age_s,
         )
 
 
-def reading_from_state(state: CouchState) -> CouchReading:
+def reading_from_state(state: CouchState, counter_age_s: float | None = None) -> CouchReading:
     """A state frame in engineering units."""
 
     def numbers(micro: tuple[int | None, ...]) -> list[float]:
@@ -103,6 +108,8 @@ def reading_from_state(state: CouchState) -> CouchReading:
         status=state.status,
         ready=ready,
         press_count=state.press_count,
+        target=tuple(numbers(state.target_micro)),
+        counter_age_s=counter_age_s,
     )
 
 
@@ -145,6 +152,8 @@ class Couch:
         self._was_heard = False
         self._answered_us = 0
         self._reading_after_answer = False
+        self._state_count: int | None = None
+        self._counted_at_s = 0.0
 
     @property
     def session_ok(self) -> bool | None:
@@ -285,7 +294,10 @@ class Couch:
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):
-            self.reading = Observation(reading_from_state(message), self._made_at_s(message, now_s))
+            if message.state_count != self._state_count:
+                self._state_count, self._counted_at_s = message.state_count, now_s
+            reading = reading_from_state(message, now_s - self._counted_at_s)
+            self.reading = Observation(reading, self._made_at_s(message, now_s))
             self._reading_after_answer = self._answered_us > 0
             self._on_reading()
         elif isinstance(message, TimeReply):
@@ -297,7 +309,11 @@ class Couch:
         offset = self.link.session.clock
         if not offset.is_known:
             return now_s
-        return min(now_s, s_from_us(offset.host_us(state.device_time_us, us_from_s(now_s))))
+        now_us = us_from_s(now_s)
+        made_at_s = s_from_us(offset.host_us(state.device_time_us, now_us))
+        if made_at_s > now_s + FUTURE_S + offset.bound_us(now_us) / MICRO_PER_S:
+            return 2 * now_s - made_at_s  # a clock that jumped: as old as it claims to be young
+        return min(now_s, made_at_s)
 
     def _on_link_change(self) -> None:
         heard = self.link.is_heard

@@ -41,6 +41,7 @@ from isoalign.records import Technique
 DONE = frozenset({CommandStatus.DONE})
 STARTED = frozenset({CommandStatus.STARTED})
 CONNECT_S = 2.0
+TECHNIQUE_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Imager:
             clock,
             on_message=self._on_panel,
         )
+        self._wanted = Technique(1.0, 1.0, 1.0)
         self._result: ExposureResult | None = None
         self._ready: FrameReady | None = None
         self._panel_fault = PanelFault.NONE
@@ -106,6 +108,7 @@ class Imager:
         self._ready = None
         self._panel_fault = PanelFault.NONE
         self._is_active = True
+        self._wanted = technique
         arm = Arm(command_id=1, valid_until_us=0, exposure_id=exposure_id, window_us=round(window_s * 1e6))
         ready = Prepare(
             command_id=1,
@@ -154,6 +157,13 @@ class Imager:
             tube_current_ma=result.tube_current_ua / 1e3,
             exposure_time_ms=result.exposure_time_us / 1e3,
         )
+        wanted = self._wanted
+        for name in ("tube_voltage_kv", "tube_current_ma", "exposure_time_ms"):
+            measured, asked = getattr(technique, name), getattr(wanted, name)
+            if not abs(measured - asked) <= TECHNIQUE_TOLERANCE * asked:
+                raise ExposureFailed(
+                    f"generator {self.name}: {name} was {measured:g}, not {asked:g} as asked for", imager=self.name
+                )
         return ExposureTaken(exposure_id, technique, position, begun_at)
 
     async def collect(self, taken: ExposureTaken, *, timeout_s: float) -> RawImage:

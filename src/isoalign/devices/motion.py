@@ -38,6 +38,7 @@ ERRORS: dict[str, type[DeviceError]] = {
     "hold": HoldRequested,
     "couch-session": LinkLost,
     "couch-link": LinkLost,
+    "couch-counter": LinkLost,
     "couch-fault": CouchFault,
     "client-heartbeat": ClientLost,
     "enable": EnableReleased,
@@ -133,8 +134,8 @@ class MotionRunner:
     def _begin(self, plan_id: str, peer: int) -> Motion:
         controller = self._controller
         controller.require_idle()
+        controller.require_permitted(Activity.MOTION)  # a latch is named before the plan that it made void
         prepared = self._planner.take(plan_id)
-        controller.require_permitted(Activity.MOTION)
         controller.own(peer)
         motion = Motion(prepared)
         motion.task = asyncio.get_running_loop().create_task(self._run(motion), name="motion")

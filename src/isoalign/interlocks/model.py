@@ -65,6 +65,11 @@ class CouchReport:
         Six axes in the order of ``AXES``, IEC 61217, mm and degrees (per second).
     following_error : tuple of float, optional
         Commanded minus read-back per axis; empty when the firmware does not tell.
+    target : tuple of float, optional
+        Where the present motion ends, or the read-back when there is none; empty when the driver does not tell.
+    counter_age_s : float, optional
+        How long the couch's own state counter had stood still when this report arrived; None when the driver does not
+        watch it.
     """
 
     axes: tuple[AxisState, ...]
@@ -73,6 +78,8 @@ class CouchReport:
     standstill: bool
     faults: tuple[str, ...] = ()
     following_error: tuple[float, ...] = ()
+    target: tuple[float, ...] = ()
+    counter_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,16 @@ class Settings:
     brake_slip_mm_per_s: float = 1.0
     brake_slip_deg_per_s: float = 0.2
     brake_slip_for_s: float = 0.100
+    brake_release_for_s: float = 0.300
+    brake_engage_for_s: float = 1.000
+    off_path_mm: float = 1.5
+    off_path_deg: float = 0.3
+    off_path_for_s: float = 0.050
+    stuck_mm: float = 1.0
+    stuck_deg: float = 0.2
+    stuck_mm_per_s: float = 0.5
+    stuck_deg_per_s: float = 0.05
+    stuck_for_s: float = 0.300
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +202,8 @@ class Rule:
         The test that makes this rule trip alone.
     persists_s : callable
         How long the condition must be broken before the rule opens, seconds.
+    is_usual_for_a_while : bool
+        The condition is broken for a while in good order, so that this does not keep the chain from being cleared.
     """
 
     rule_id: str
@@ -199,6 +218,7 @@ class Rule:
     gates_motion: bool = True
     gates_exposure: bool = False
     persists_s: Callable[[Settings], float] = lambda _: 0.0
+    is_usual_for_a_while: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,11 +113,13 @@ class InterlockMonitor:
             raise ClearRefused("a latch is cleared by a named user who gives a reason")
         for rule in self._rules:
             trouble = self._check(rule, inputs, now_s)
-            if trouble is not None:
+            if trouble is not None and not self._is_usual(rule, trouble, now_s):
                 raise ClearRefused(f"cannot clear: {trouble.text} ({rule.rule_id})", rule=rule.rule_id)
         cleared = tuple(self._latched[rule.rule_id] for rule in self._rules if rule.rule_id in self._latched)
         self._latched.clear()
-        self._broken_since.clear()
+        self._broken_since = {
+            rule_id: since for rule_id, since in self._broken_since.items() if self._by_id[rule_id].is_usual_for_a_while
+        }
         self._first = None
         self._record = None
         return cleared
@@ -132,6 +134,11 @@ class InterlockMonitor:
             return None
         latched = inputs.activity in rule.latches_in and not (trouble.unknown and inputs.activity is Activity.IDLE)
         return Finding(rule.rule_id, trouble.text, rule.reaction if latched else Reaction.REFUSE, latched, now_s)
+
+    def _is_usual(self, rule: Rule, trouble: Trouble, now_s: float) -> bool:
+        if not rule.is_usual_for_a_while or trouble.unknown:
+            return False
+        return now_s - self._broken_since.get(rule.rule_id, now_s) < rule.persists_s(self._settings)
 
     def _check(self, rule: Rule, inputs: Inputs, now_s: float) -> Trouble | None:
         return rule.check(inputs, self._settings, now_s) if inputs.activity in rule.counts_in else None

@@ -45,6 +45,16 @@ def _couch_fresh(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | 
     return report if isinstance(report, Trouble) else None
 
 
+def _counter(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    report = _couch(inputs, settings, now_s)
+    if isinstance(report, Trouble):
+        return report
+    if report.counter_age_s is None or report.counter_age_s <= settings.state_limit_s:
+        return None
+    text = f"the state counter of the couch stood still for {report.counter_age_s * 1000:.0f} ms: its report is old"
+    return Trouble(text, unknown=True)
+
+
 def _session(inputs: Inputs, _settings: Settings, _now_s: float) -> Trouble | None:
     if inputs.session_ok is None:
         return Trouble("no session with the couch yet", unknown=True)
@@ -100,6 +110,66 @@ def _brakes(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
         limit = _choose(axis.axis, settings.brake_slip_mm_per_s, settings.brake_slip_deg_per_s)
         if abs(axis.velocity) > limit:
             return Trouble(f"{axis.axis} moves at {axis.velocity:.2f} {axis.unit}/s against engaged brakes")
+    return None
+
+
+def _brakes_released(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    report = _couch(inputs, settings, now_s)
+    if isinstance(report, Trouble):
+        return report
+    if report.brake is not Brake.ENGAGED or not _axes_to_go(report, settings):
+        return None
+    return Trouble("the brakes stay closed although the couch is to move")
+
+
+def _brakes_engaged(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    report = _couch(inputs, settings, now_s)
+    if isinstance(report, Trouble):
+        return report
+    return None if report.brake is Brake.ENGAGED else Trouble("the brakes do not close although nothing is to move")
+
+
+def _axes_to_go(report: CouchReport, settings: Settings) -> list[str]:
+    """Axes that are not at the target of the motion; none when it is not known."""
+    if not report.target:
+        return []
+    return [
+        axis.axis
+        for axis, target in zip(report.axes, report.target, strict=True)
+        if not abs(axis.primary - target) <= _choose(axis.axis, settings.stuck_mm, settings.stuck_deg)
+    ]
+
+
+def _progress(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    report = _couch(inputs, settings, now_s)
+    if isinstance(report, Trouble):
+        return report
+    waiting = _axes_to_go(report, settings)
+    if not waiting or report.brake is Brake.ENGAGED:
+        return None
+    for axis in report.axes:
+        if abs(axis.velocity) > _choose(axis.axis, settings.stuck_mm_per_s, settings.stuck_deg_per_s):
+            return None
+    return Trouble(f"nothing moves although {', '.join(waiting)} is not at the target")
+
+
+def _path(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    """All axes share one path in this package's couches: a straight line in the six coordinates."""
+    report = _couch(inputs, settings, now_s)
+    if isinstance(report, Trouble):
+        return report
+    if not report.target or not inputs.rest:
+        return None
+    limits = [_choose(axis.axis, settings.off_path_mm, settings.off_path_deg) for axis in report.axes]
+    whole = [(target - rest) / limit for target, rest, limit in zip(report.target, inputs.rest, limits, strict=True)]
+    gone = [(axis.primary - rest) / limit for axis, rest, limit in zip(report.axes, inputs.rest, limits, strict=True)]
+    length = sum(part * part for part in whole)
+    done = sum(a * b for a, b in zip(whole, gone, strict=True)) / length if length > 0 else 0.0
+    done = min(1.0, max(0.0, done))
+    for axis, part, went, limit in zip(report.axes, whole, gone, limits, strict=True):
+        off = (went - done * part) * limit
+        if not abs(off) <= limit:
+            return Trouble(f"{axis.axis} is {off:.2f} {axis.unit} off its path: wrong direction, runaway or stuck")
     return None
 
 
@@ -186,7 +256,7 @@ def _uncommanded(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | 
     if isinstance(report, Trouble):
         return report
     if not inputs.rest:
-        return None
+        return None if report.standstill else Trouble("the couch moves without a command")
     for axis, rest in zip(report.axes, inputs.rest, strict=True):
         limit = _choose(axis.axis, settings.uncommanded_mm, settings.uncommanded_deg)
         if not abs(axis.primary - rest) <= limit:
@@ -227,6 +297,10 @@ RULES: tuple[Rule, ...] = (
         _test("couch-link"), _couch_fresh, ALWAYS, ALWAYS, gates_exposure=True,
     ),
     Rule(
+        "couch-counter", "the couch's own state counter advanced within 150 ms", "couch state", Reaction.SS1, NOBODY,
+        _test("couch-counter"), _counter, ALWAYS, ALWAYS, gates_exposure=True,
+    ),
+    Rule(
         "couch-fault", "no fault bit of the couch is set", "couch state", Reaction.SS1, USER,
         _test("couch-fault"), _faults, ALWAYS, ALWAYS,
     ),
@@ -245,6 +319,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "brakes", "brakes known, and no axis moves against them", "couch state", Reaction.STO, USER,
         _test("brakes"), _brakes, ALWAYS, ALWAYS, persists_s=lambda s: s.brake_slip_for_s,
+    ),
+    Rule(
+        "brakes-released", "the brakes open when the couch is to move (300 ms)", "couch state", Reaction.SS1, USER,
+        _test("brakes-released"), _brakes_released, IN_MOTION, IN_MOTION, persists_s=lambda s: s.brake_release_for_s,
+    ),
+    Rule(
+        "brakes-engaged", "the brakes close when nothing is to move (1 s)", "couch state", Reaction.SS1, USER,
+        _test("brakes-engaged"), _brakes_engaged, AT_REST, AT_REST, persists_s=lambda s: s.brake_engage_for_s,
+        gates_exposure=True, is_usual_for_a_while=True,
     ),
     Rule(
         "channels-step", "channels within 0.7 mm / 0.2 deg at standstill (50 ms)", "couch state",
@@ -267,6 +350,14 @@ RULES: tuple[Rule, ...] = (
         persists_s=lambda s: s.following_error_for_s,
     ),
     Rule(
+        "off-path", "every axis stays within 1.5 mm / 0.3 deg of the straight path (50 ms)", "couch state",
+        Reaction.STO, USER, _test("off-path"), _path, IN_MOTION, IN_MOTION, persists_s=lambda s: s.off_path_for_s,
+    ),
+    Rule(
+        "no-progress", "the couch moves until it is within 1 mm / 0.2 deg of the target (300 ms)", "couch state",
+        Reaction.SS1, USER, _test("no-progress"), _progress, IN_MOTION, IN_MOTION, persists_s=lambda s: s.stuck_for_s,
+    ),
+    Rule(
         "soft-limits", "no axis leaves its soft limits", "couch state", Reaction.SS1, USER,
         _test("soft-limits"), _soft_limits, IN_MOTION, IN_MOTION,
     ),
@@ -277,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "uncommanded-motion", "the couch stays within 1 mm / 0.2 deg while nothing is commanded", "couch state",
         Reaction.STO, USER, _test("uncommanded-motion"), _uncommanded, AT_REST, AT_REST,
+        gates_exposure=True,
     ),
     Rule(
         "exposure-standstill", "the couch stands still while X-rays are on", "couch state", Reaction.SS1, USER,

@@ -1,16 +1,20 @@
-"""``python -m isoalign.simulators couch|imager|pendant``: one firmware simulator as a process of its own."""
+"""``python -m isoalign.simulators couch|imager|pendant|link``: one simulator as a process of its own."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import sys
+from types import ModuleType
 
 KINDS = {
     "couch": "six-axis couch on a pseudo-terminal",
     "imager": "generator and flat panel of one kV imager on TCP",
     "pendant": "hand pendant with the enabling switch on TCP",
+    "link": "a line between a driver and a simulator, to be spoiled by command",
 }
+MODULES = {"link": "link_proxy"}
+"""Where the module does not have the name of its kind."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,10 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
         one = kinds.add_parser(kind, help=what)
         one.add_argument("--stay", action="store_true", help="do not end when stdin ends")
         if given and given[0] == kind:
-            importlib.import_module(f"isoalign.simulators.{kind}").add_arguments(one)
+            _module(kind).add_arguments(one)
     options = parser.parse_args(given)
-    importlib.import_module(f"isoalign.simulators.{options.kind}").main(options)
+    _module(options.kind).main(options)
     return 0
+
+
+def _module(kind: str) -> ModuleType:
+    return importlib.import_module(f"isoalign.simulators.{MODULES.get(kind, kind)}")
 
 
 if __name__ == "__main__":

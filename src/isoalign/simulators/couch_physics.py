@@ -2,7 +2,8 @@
 
 Positions are mm and degrees in the order of ``geometry.AXES``, IEC 61217. The drive follows its set point as a
 second-order system; the table follows the drive with play; the primary encoder sits on the drive, the secondary on the
-table. Not modelled yet: sag under load, thermal drift, oscillation of the table top.
+table. The table top sags under its load beyond what any encoder sees; in the room's demo it carries none and is rigid.
+Not modelled yet: thermal drift, oscillation of the table top.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class CouchPhysicsParameters:
         Time from the decision until the brakes are open, and from standstill until they hold.
     brake_drop_mm : float
         The table sinks by this much when the brakes engage.
+    sag_mm, sag_pitch_deg : float
+        How far the table top sinks, and tilts, at full load and full extension; 0 is a rigid one. 2 mm and 0.1 degree
+        are usual.
+    full_load_kg, full_extension_mm : float
+        Where that holds. A cantilever: the sag grows with load and cube of the extension, the tilt with its square.
     """
 
     servo_frequency_hz: float = 16.0
@@ -63,6 +69,10 @@ class CouchPhysicsParameters:
     brake_release_s: float = 0.06
     brake_engage_s: float = 0.1
     brake_drop_mm: float = 0.005
+    sag_mm: float = 0.0
+    sag_pitch_deg: float = 0.0
+    full_load_kg: float = 150.0
+    full_extension_mm: float = 1500.0
 
     @property
     def servo_lag_s(self) -> float:
@@ -82,14 +92,30 @@ class CouchBody:
 
     Attributes
     ----------
+    drive, table, velocity : ndarray, shape (6,)
+        Where the drives and the table are, and how fast the drives move.
+    payload_kg : float
+        What lies on the table.
     stuck : set of int
         Axes whose drive does not move, a fault.
-    secondary_fault : ndarray, shape (6,)
-        Added to the secondary readings, a fault.
-    secondary_fault_rate : ndarray, shape (6,)
-        Growth of that per second.
+    runaway, creep : dict of int to float
+        Axes that move at a speed of their own: against the set point, and against engaged brakes, faults.
+    reversed_about : dict of int to float
+        Axes that move the wrong way from a position, a fault.
+    sluggish : dict of int to float
+        Axes whose drive is slower by a factor, a fault.
+    secondary_fault, secondary_fault_rate : ndarray, shape (6,)
+        Added to the secondary readings, and its growth per second, a fault.
     primary_invalid : set of int
         Axes whose primary encoder gives no value, a fault.
+    primary_frozen : dict of int to float
+        Axes whose primary encoder gives one value for ever, a fault.
+    primary_scale, secondary_scale : dict of int to (float, float)
+        Axes whose encoder errs by a part of the way from a position, a fault.
+    primary_noise : dict of int to float
+        Standard deviation of additional noise, a fault.
+    brakes_stay_closed, brakes_stay_open : bool
+        Faults.
     """
 
     def __init__(
@@ -106,8 +132,18 @@ class CouchBody:
             raise ValueError(f"a couch has {AXIS_COUNT} axes, not {self.drive.shape}")
         self.velocity: Array = np.zeros(AXIS_COUNT)
         self.table: Array = self.drive.copy()
+        self.payload_kg = 0.0
         self.brakes_engaged = True
+        self.brakes_stay_closed = self.brakes_stay_open = False
         self.stuck: set[int] = set()
+        self.runaway: dict[int, float] = {}
+        self.creep: dict[int, float] = {}
+        self.reversed_about: dict[int, float] = {}
+        self.sluggish: dict[int, float] = {}
+        self.primary_frozen: dict[int, float] = {}
+        self.primary_scale: dict[int, tuple[float, float]] = {}
+        self.secondary_scale: dict[int, tuple[float, float]] = {}
+        self.primary_noise: dict[int, float] = {}
         self.secondary_fault: Array = np.zeros(AXIS_COUNT)
         self.secondary_fault_rate: Array = np.zeros(AXIS_COUNT)
         self.primary_invalid: set[int] = set()
@@ -133,21 +169,37 @@ class CouchBody:
         if elapsed_s <= 0:
             return
         self.secondary_fault = self.secondary_fault + self.secondary_fault_rate * elapsed_s
-        if set_point is None or self.brakes_engaged:
-            self.velocity = np.zeros(AXIS_COUNT)
-            self._lagging = self.table.copy()
-            self._now_s = now_s
-            return
-        steps = math.ceil(elapsed_s / _STEP_S)
-        dt_s = elapsed_s / steps
-        for step in range(1, steps + 1):
-            self._integrate(set_point(self._now_s + step * dt_s), dt_s)
+        if self.brakes_engaged or (set_point is None and not self.runaway):
+            self._rest(elapsed_s)
+        else:
+            held = self.drive.copy()
+            steps = math.ceil(elapsed_s / _STEP_S)
+            dt_s = elapsed_s / steps
+            for step in range(1, steps + 1):
+                self._integrate(held if set_point is None else set_point(self._now_s + step * dt_s), dt_s)
         self._now_s = now_s
 
+    def _rest(self, elapsed_s: float) -> None:
+        """The brakes hold, or should."""
+        self.velocity = np.zeros(AXIS_COUNT)
+        for axis, speed in self.creep.items():
+            self.velocity[axis] = speed
+        self.drive = self.drive + self.velocity * elapsed_s
+        self.table = self.table + self.velocity * elapsed_s
+        self._lagging = self.table.copy()
+
     def _integrate(self, wanted: Array, dt_s: float) -> None:
-        omega = 2 * math.pi * self.parameters.servo_frequency_hz
-        pull = omega * omega * (wanted - self.drive) - 2 * self.parameters.servo_damping * omega * self.velocity
+        omega = np.full(AXIS_COUNT, 2 * math.pi * self.parameters.servo_frequency_hz)
+        for axis, factor in self.sluggish.items():
+            omega[axis] /= factor
+        for axis, about in self.reversed_about.items():
+            wanted = wanted.copy()
+            wanted[axis] = 2 * about - wanted[axis]
+        seen = self._scaled(self.drive, self.primary_scale)
+        pull = omega * omega * (wanted - seen) - 2 * self.parameters.servo_damping * omega * self.velocity
         self.velocity = self.velocity + pull * dt_s
+        for axis, speed in self.runaway.items():
+            self.velocity[axis] = speed
         for axis in self.stuck:
             self.velocity[axis] = 0.0
         self.drive = self.drive + self.velocity * dt_s
@@ -157,23 +209,59 @@ class CouchBody:
 
     def engage_brakes(self) -> None:
         """The brakes take the table, which drops a little."""
-        if not self.brakes_engaged:
+        if not self.brakes_engaged and not self.brakes_stay_open:
             self.brakes_engaged = True
             self.velocity = np.zeros(AXIS_COUNT)
             self.table = self.table - np.array([0, 0, self.parameters.brake_drop_mm, 0, 0, 0])
 
     def release_brakes(self) -> None:
         """The drives take the table."""
-        self.brakes_engaged = False
+        if not self.brakes_stay_closed:
+            self.brakes_engaged = False
+            self.reversed_about = {axis: float(self.drive[axis]) for axis in self.reversed_about}
+
+    def true_position(self) -> Array:
+        """Where the table top really is: the table, and how far it has sunk under its load."""
+        load = self.payload_kg / self.parameters.full_load_kg
+        reach = max(0.0, float(self.table[1])) / self.parameters.full_extension_mm
+        sunk = np.zeros(AXIS_COUNT)
+        sunk[2] = -self.parameters.sag_mm * load * reach**3
+        sunk[3] = -self.parameters.sag_pitch_deg * load * reach**2
+        return self.table + sunk
+
+    def measured(self) -> Array:
+        """Where the drives are by their encoders, without the encoders' usual noise: what a controller works with."""
+        seen = self._scaled(self.drive, self.primary_scale)
+        for axis, value in self.primary_frozen.items():
+            seen[axis] = value
+        for axis, deviation in self.primary_noise.items():
+            seen[axis] += self._random.normal(0.0, deviation)
+        return seen
+
+    def seen_velocity(self) -> Array:
+        """Velocity by the primary encoders."""
+        seen = self.velocity.copy()
+        for axis in self.primary_frozen:
+            seen[axis] = 0.0
+        return seen
+
+    @staticmethod
+    def _scaled(position: Array, scales: dict[int, tuple[float, float]]) -> Array:
+        seen = position.copy()
+        for axis, (about, error) in scales.items():
+            seen[axis] += (seen[axis] - about) * error
+        return seen
 
     def primary(self) -> tuple[float | None, ...]:
         """One reading of the primary encoders."""
-        reading = self.drive + self._random.normal(0.0, 1.0, AXIS_COUNT) * self._noise
+        reading = self.measured() + self._random.normal(0.0, 1.0, AXIS_COUNT) * self._noise
+        for axis, value in self.primary_frozen.items():
+            reading[axis] = value
         rounded = np.round(reading / self._resolution) * self._resolution
         return tuple(None if axis in self.primary_invalid else float(value) for axis, value in enumerate(rounded))
 
     def secondary(self) -> tuple[float, ...]:
         """One reading of the secondary encoders."""
-        reading = self._lagging * self._scale + self.secondary_fault
+        reading = self._scaled(self._lagging * self._scale, self.secondary_scale) + self.secondary_fault
         rounded = np.round(reading / self._secondary_resolution) * self._secondary_resolution
         return tuple(float(value) for value in rounded)

@@ -47,3 +47,10 @@ class UnusableTechnique(DeviceError):
 
     code = "simulators.unusable-technique"
     default_hint = "Use 40 to 150 kV, and a tube current and an exposure time above zero."
+
+
+class SimulatorSilent(DeviceError):
+    """A simulator was asked for something and did not answer."""
+
+    code = "simulators.silent"
+    default_hint = "Check that it runs, and use the truth or control address that isoalign simulate prints."

@@ -47,6 +47,8 @@ class GeneratorParameters:
         Heat that the anode can store.
     cooling_time_s : float
         Time constant of cooling.
+    technique_tolerance : float
+        Voltage and current that are further from what was asked for make an exposure a failed one, parts of 1.
     """
 
     boost_min_s: float = 0.8
@@ -58,6 +60,7 @@ class GeneratorParameters:
     time_error: float = 0.005
     anode_capacity_j: float = 220_000.0
     cooling_time_s: float = 180.0
+    technique_tolerance: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class GeneratorFirmware:
     Attributes
     ----------
     faults : set of str
-        ``silent``, ``no_ready``, ``expose_fails``.
+        ``silent``, ``no_ready``, ``expose_fails``, ``expose_hangs`` (X-rays do not end by themselves),
+        ``technique_unwatched`` (it does not notice a wrong voltage or current).
+    voltage_factor, current_factor : float
+        Of what the tube gives to what was asked for, a fault when not 1.
     """
 
     def __init__(
@@ -113,6 +119,7 @@ class GeneratorFirmware:
             boot_s=now_s,
         )
         self.faults: set[str] = set()
+        self.voltage_factor = self.current_factor = 1.0
         self.phase = GeneratorPhase.IDLE
         self.fault = GeneratorFault.NONE
         self._parameters = parameters
@@ -166,6 +173,10 @@ class GeneratorFirmware:
         self._heat_s = now_s
         return min(2000, round(1000 * self._heat_j / self._parameters.anode_capacity_j))
 
+    def heat_to(self, part: float, now_s: float) -> None:
+        """Heat the anode to a part of what it can take."""
+        self._heat_j, self._heat_s = part * self._parameters.anode_capacity_j, now_s
+
     def _act(self, message: Message, now_s: float) -> None:
         if isinstance(message, Hello):
             self._abort(now_s)
@@ -214,7 +225,8 @@ class GeneratorFirmware:
             self._end_exposure(ExposureOutcome.FAILED, 0.0, now_s)
             return
         assert self._prepared is not None
-        self._phase_ends_s = self._started_s + self._prepared.exposure_time_us * 1e-6
+        hangs = "expose_hangs" in self.faults
+        self._phase_ends_s = math.inf if hangs else self._started_s + self._prepared.exposure_time_us * 1e-6
         self._on_xrays(command.exposure_id, now_s)
 
     def _advance(self, now_s: float) -> None:
@@ -239,7 +251,12 @@ class GeneratorFirmware:
         elif self.phase is GeneratorPhase.READY:
             self.phase = GeneratorPhase.IDLE
         elif self.phase is GeneratorPhase.EXPOSING:
-            self._end_exposure(ExposureOutcome.COMPLETE, 1.0, now_s)
+            off = max(abs(self.voltage_factor - 1), abs(self.current_factor - 1))
+            if off > self._parameters.technique_tolerance and "technique_unwatched" not in self.faults:
+                self.fault = GeneratorFault.EXPOSURE_FAILED
+                self._end_exposure(ExposureOutcome.FAILED, 1.0, now_s)
+            else:
+                self._end_exposure(ExposureOutcome.COMPLETE, 1.0, now_s)
 
     def _abort(self, now_s: float) -> None:
         """X-rays off, back to idle."""
@@ -262,11 +279,13 @@ class GeneratorFirmware:
         self._phase_ends_s = math.inf
         errors = self._random.normal(0.0, 1.0, 3)
         on = 1 if part > 0 else 0
+        voltage_v = on * prepared.tube_voltage_v * self.voltage_factor
+        current_ua = on * prepared.tube_current_ua * self.current_factor
         measured = MeasuredExposure(
             exposure_id=prepared.exposure_id,
             outcome=outcome,
-            tube_voltage_v=round(on * prepared.tube_voltage_v * (1 + errors[0] * self._parameters.voltage_error)),
-            tube_current_ua=round(on * prepared.tube_current_ua * (1 + errors[1] * self._parameters.current_error)),
+            tube_voltage_v=round(voltage_v * (1 + errors[0] * self._parameters.voltage_error)),
+            tube_current_ua=round(current_ua * (1 + errors[1] * self._parameters.current_error)),
             exposure_time_us=round(prepared.exposure_time_us * part * (1 + errors[2] * self._parameters.time_error)),
             started_us=self.session.device_time_us(self._started_s),
         )

@@ -20,6 +20,7 @@ from isoalign.protocol import ImageFrame, RecordReader, image_records
 from isoalign.protocol.errors import FrameError
 from isoalign.protocol.messages import ImageRelease, ImageResend
 from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, UnknownFault
+from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
 from isoalign.simulators.panel_firmware import PanelFirmware
 from isoalign.simulators.process import (
@@ -37,7 +38,24 @@ from isoalign.simulators.tcp_device import TcpDevice
 
 _log = structlog.get_logger("isoalign.simulators.imager")
 
-FAULTS = ("silent", "no_ready", "expose_fails", "drop_chunk", "corrupt_chunk", "no_frame")
+FAULTS = {
+    "silent": FaultParameters("generator or panel (device) says nothing more"),
+    "no_ready": FaultParameters("the tube does not become ready"),
+    "expose_fails": FaultParameters("the exposure fails"),
+    "expose_hangs": FaultParameters("the X-rays do not end by themselves"),
+    "technique_off": FaultParameters("the tube gives another voltage or current", {"voltage": 1.25, "current": 1.0}),
+    "technique_unwatched": FaultParameters("the generator does not notice that"),
+    "tube_hot": FaultParameters("the anode is hot", {"part": 0.9999}),
+    "drop_chunk": FaultParameters("parts of the image are left out", {"count": 1.0}),
+    "corrupt_chunk": FaultParameters("parts of the image are damaged", {"count": 1.0}),
+    "no_frame": FaultParameters("the read-out fails"),
+    "torn_frame": FaultParameters("the lower half of the image is of the one before"),
+    "duplicate_frame": FaultParameters("the image is announced and sent twice"),
+    "stale_image": FaultParameters("the image before is offered again"),
+    "wrong_exposure": FaultParameters("the image comes under another exposure's number"),
+}
+GENERATOR_FAULTS = frozenset({"no_ready", "expose_fails", "expose_hangs", "technique_unwatched"})
+PANEL_FAULTS = frozenset({"torn_frame", "duplicate_frame", "stale_image", "wrong_exposure"})
 COUCH_TRUTH_TIMEOUT_S = 2.0
 FLAT_FIELD_COUNTS = 12_000
 
@@ -124,11 +142,7 @@ class ImageConnection:
 
 
 class ImagerSimulator:
-    """One kV imager: what joins generator, panel, patient and truth.
-
-    Faults: ``silent`` {device: generator|panel}, ``no_ready``, ``expose_fails``, ``drop_chunk`` {count},
-    ``corrupt_chunk`` {count}, ``no_frame`` (the read-out fails).
-    """
+    """One kV imager: what joins generator, panel, patient and truth; ``FAULTS`` says what it can play wrong."""
 
     def __init__(
         self,
@@ -147,6 +161,7 @@ class ImagerSimulator:
         self._renderer = renderer
         self._couch_truth = couch_truth
         self._no_frame = False
+        self._active: set[str] = set()
         self._pose: asyncio.Task[list[float] | None] | None = None
         self._reading: set[asyncio.Task[None]] = set()
         self.exposures = 0
@@ -198,7 +213,7 @@ class ImagerSimulator:
                 "panel": self.panel.phase.name,
                 "exposures": self.exposures,
                 "position": self.last_position,
-                "faults": sorted(self.generator.faults | self.panel.faults),
+                "faults": sorted(self._active),
                 "t_s": self._clock.monotonic_s(),
             }
         if action not in {"fault", "clear"}:
@@ -209,22 +224,41 @@ class ImagerSimulator:
 
     def _set_fault(self, request: Request, *, active: bool) -> None:
         name = request.get("name")
+        if name is None and not active:
+            for one in sorted(self._active):
+                self._play(one, {}, None, active=False)
+            self._active.clear()
+            return
+        if name not in FAULTS:
+            raise UnknownFault(f"the imager cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
+        name = str(name)
+        device = request.get("device", "panel" if name == "silent" and active else None)
+        if device is not None and (name != "silent" or device not in {"generator", "panel"}):
+            raise InvalidTruthRequest(f"{name} with device {device!r}: only silent has one, generator or panel")
+        given = {key: value for key, value in request.items() if key not in {"do", "name", "device"}}
+        self._play(name, FAULTS[name].resolve(name, given) if active else {}, device, active=active)
+        self._active.add(name) if active else self._active.discard(name)
+
+    def _play(self, name: str, values: dict[str, float], device: str | None, *, active: bool) -> None:
         if name == "silent":
-            device = request.get("device", "panel")
-            if device not in {"generator", "panel"}:
-                raise InvalidTruthRequest(f"device {device!r}: generator or panel")
-            faults = self.generator.faults if device == "generator" else self.panel.faults
-            faults.add("silent") if active else faults.discard("silent")
-        elif name in {"no_ready", "expose_fails"}:
+            for kind, faults in (("generator", self.generator.faults), ("panel", self.panel.faults)):
+                if device in {None, kind}:
+                    faults.add(name) if active else faults.discard(name)
+        elif name in GENERATOR_FAULTS:
             self.generator.faults.add(name) if active else self.generator.faults.discard(name)
+        elif name in PANEL_FAULTS:
+            self.panel.faults.add(name) if active else self.panel.faults.discard(name)
+        elif name == "technique_off":
+            self.generator.voltage_factor = values.get("voltage", 1.0)
+            self.generator.current_factor = values.get("current", 1.0)
+        elif name == "tube_hot":
+            self.generator.heat_to(values.get("part", 0.0), self._clock.monotonic_s())
         elif name == "drop_chunk":
-            self.images.chunks_to_drop = int(request.get("count", 1)) if active else 0
+            self.images.chunks_to_drop = round(values.get("count", 0.0))
         elif name == "corrupt_chunk":
-            self.images.chunks_to_corrupt = int(request.get("count", 1)) if active else 0
+            self.images.chunks_to_corrupt = round(values.get("count", 0.0))
         elif name == "no_frame":
             self._no_frame = active
-        else:
-            raise UnknownFault(f"the imager cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
 
     def _xrays(self, exposure_id: int, now_s: float) -> None:
         """X-rays begin: the couch is where it is now."""

@@ -45,7 +45,9 @@ class PanelFirmware:
     Attributes
     ----------
     faults : set of str
-        ``silent``.
+        ``silent``, ``torn_frame`` (the lower half is of the frame before), ``duplicate_frame`` (announced and sent
+        twice), ``stale_image`` (the frame before is offered again, also after a failed exposure), ``wrong_exposure``
+        (announced and sent under another exposure's number).
     frame : ImageFrame or None
         The latest frame, until the host releases it or arms anew.
     """
@@ -80,6 +82,7 @@ class PanelFirmware:
         self._armed: Arm | None = None
         self._window_ends_s = math.inf
         self._frame_id = 0
+        self._before: ImageFrame | None = None
         self._state_count = 0
         self._next_state_s = now_s
 
@@ -128,6 +131,11 @@ class PanelFirmware:
         if measured.outcome is ExposureOutcome.COMPLETE:
             self.phase = PanelPhase.READING
             self._on_read_out(measured)
+        elif "stale_image" in self.faults and self._before is not None:
+            self.phase = PanelPhase.IDLE
+            self.frame = self._before
+            self._announce(self._before, now_s)
+            self._on_frame(self._before)
         else:
             self._fail(PanelFault.NO_EXPOSURE, now_s)
 
@@ -135,21 +143,38 @@ class PanelFirmware:
         """The pixels of the frame: rows x columns, unsigned 16 bit, little-endian."""
         if self.phase is not PanelPhase.READING or self._armed is None:
             return
-        self._frame_id = next_counter(self._frame_id) or 1
-        self.frame = ImageFrame(self._frame_id, self._armed.exposure_id, self.rows, self.columns, pixels)
+        exposure_id = self._armed.exposure_id
+        before, self._frame_id = self._before, next_counter(self._frame_id) or 1
+        made = ImageFrame(self._frame_id, exposure_id, self.rows, self.columns, pixels)
+        self._before = made
+        announced = sent = made
+        if "wrong_exposure" in self.faults:
+            announced = sent = ImageFrame(self._frame_id, exposure_id + 1, self.rows, self.columns, pixels)
+        elif "stale_image" in self.faults and before is not None:
+            sent = before
+        elif "torn_frame" in self.faults:
+            upper = pixels[: len(pixels) // 2]
+            lower = bytes(len(pixels)) if before is None else before.pixels
+            torn = upper + lower[len(upper) :]
+            sent = ImageFrame(self._frame_id, exposure_id, self.rows, self.columns, torn)
+        self.frame = sent
         self.phase = PanelPhase.IDLE
+        for _ in range(2 if "duplicate_frame" in self.faults else 1):
+            self._announce(announced, now_s)
+            self._on_frame(sent)
+        self.session.report(self._armed.command_id, CommandStatus.DONE, now_s)
+
+    def _announce(self, frame: ImageFrame, now_s: float) -> None:
         self.session.send(
             FrameReady(
-                frame_id=self.frame.frame_id,
-                exposure_id=self.frame.exposure_id,
-                rows=self.rows,
-                columns=self.columns,
-                pixels_crc=self.frame.pixels_crc,
+                frame_id=frame.frame_id,
+                exposure_id=frame.exposure_id,
+                rows=frame.rows,
+                columns=frame.columns,
+                pixels_crc=frame.pixels_crc,
             ),
             now_s,
         )
-        self.session.report(self._armed.command_id, CommandStatus.DONE, now_s)
-        self._on_frame(self.frame)
 
     def read_out_failed(self, now_s: float) -> None:
         """There will be no frame."""

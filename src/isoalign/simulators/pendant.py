@@ -31,7 +31,7 @@ from isoalign.simulators.process import (
 )
 from isoalign.simulators.tcp_device import TcpDevice
 
-FAULTS = ("freeze", "token_stuck")
+FAULTS = ("freeze", "token_stuck", "bar_stuck")
 
 
 class PendantFirmware:
@@ -40,7 +40,8 @@ class PendantFirmware:
     The token counter advances 20 times a second while the switch is in its middle position. From fully squeezed it
     leads back to the middle only by way of released, as IEC 60204-1 asks of a three-position device.
 
-    Faults: ``freeze`` (says nothing more), ``token_stuck`` (the counter stops although the switch is held).
+    Faults: ``freeze`` (says nothing more), ``token_stuck`` (the counter stops although the switch is held),
+    ``bar_stuck`` (the switch stays where it is, whatever the hand does).
     """
 
     def __init__(self, *, now_s: float, press_count: int | None = None) -> None:
@@ -63,20 +64,23 @@ class PendantFirmware:
 
     def press(self, now_s: float) -> None:
         """Press to the middle position. From fully squeezed this does nothing: release first."""
-        if self.bar is BarPosition.RELEASED:
+        if self.bar is BarPosition.RELEASED and "bar_stuck" not in self.faults:
             self.bar = BarPosition.ENABLED
             self.press_count = next_counter(self.press_count)
             self._next_token_s = self._next_state_s = now_s
 
     def release(self, now_s: float) -> None:
         """Let go."""
-        self.bar = BarPosition.RELEASED
-        self._next_state_s = now_s
+        self._put(BarPosition.RELEASED, now_s)
 
     def squeeze(self, now_s: float) -> None:
         """Press all the way, as one does in fright."""
-        self.bar = BarPosition.SQUEEZED
-        self._next_state_s = now_s
+        self._put(BarPosition.SQUEEZED, now_s)
+
+    def _put(self, bar: BarPosition, now_s: float) -> None:
+        if "bar_stuck" not in self.faults:
+            self.bar = bar
+            self._next_state_s = now_s
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take received bytes."""
@@ -133,10 +137,7 @@ class PendantControl:
         elif action == "squeeze":
             self._firmware.squeeze(now_s)
         elif action in {"fault", "clear"}:
-            name = request.get("name")
-            if name not in FAULTS:
-                raise UnknownFault(f"the pendant cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
-            self._firmware.faults.add(name) if action == "fault" else self._firmware.faults.discard(name)
+            self._set_fault(request, active=action == "fault")
         elif action != "state":
             raise InvalidTruthRequest(
                 f"unknown request {action!r}; known are press, release, squeeze, state, fault and clear"
@@ -147,7 +148,21 @@ class PendantControl:
             "press_count": self._firmware.press_count,
             "token_counter": self._firmware.token_counter,
             "connected": self._firmware.session.is_open,
+            "faults": sorted(self._firmware.faults),
         }
+
+    def _set_fault(self, request: Request, *, active: bool) -> None:
+        """Begin or end a fault; every one ends when none is named."""
+        name = request.get("name")
+        unknown = sorted(request.keys() - {"do", "name"})
+        if name not in FAULTS and (active or name is not None):
+            raise UnknownFault(f"the pendant cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
+        if active and unknown:
+            raise InvalidTruthRequest(f"{name} has no parameter {', '.join(unknown)}")
+        if active:
+            self._firmware.faults.add(str(name))
+        else:
+            self._firmware.faults -= set(FAULTS) if name is None else {name}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import MOVING, WAITING_FOR_ENABLE, MotionProgress
+from isoalign.errors import RemoteError
 from isoalign.geometry import Representation, TableTopPosition
 
 START = (0.0, 700.0, -120.0, 0.0, 0.0, 0.0)
@@ -31,6 +32,7 @@ LIMITS = {
     "patient_support_angle": [-95, 95],
 }
 DEADLINE_S = 20.0
+REBOOT_NOTICED_S = 0.8  # the daemon takes a couch that has rebooted for a silent one, and that takes half a second
 
 
 def iec(*values: float) -> TableTopPosition:
@@ -221,6 +223,112 @@ def room(bare_room: DeviceRoom) -> DeviceRoom:
 def start_couch_and_pendant(room: DeviceRoom) -> None:
     room.couch = room.start("isoalign.simulators", "couch", "--seed", "7", "--start", *map(str, START))
     room.pendant = room.start("isoalign.simulators", "pendant")
+
+
+class FaultRoom(DeviceRoom):
+    """A room whose lines can be spoiled: every device behind a link process, and one imager."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.second: Child | None = None
+        self.latest_image: Any = None
+
+    def start_all(self) -> None:
+        start_couch_and_pendant(self)
+        assert self.couch is not None
+        assert self.pendant is not None
+        pendant = self.pendant.ready["pendant"]
+        imager = self.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+        link = ("isoalign.simulators", "link", "--seed", "5")
+        self.parts = {
+            "couch": (self.couch, "truth"),
+            "pendant": (self.pendant, "control"),
+            "imager": (imager, "truth"),
+            "couch-link": (self.start(*link, "--serial", self.couch.ready["serial"]), "control"),
+            "pendant-link": (self.start(*link, "--tcp", f"{pendant['host']}:{pendant['port']}"), "control"),
+        }
+        self.start_this_daemon()
+
+    def start_this_daemon(self) -> None:
+        assert self.couch is not None
+        imager = self.parts["imager"][0].ready
+        self.start_daemon(
+            couch={"serial": self.parts["couch-link"][0].ready["serial"], "baud": self.couch.ready["baud"]},
+            pendant=self.parts["pendant-link"][0].ready["tcp"],
+            imagers=[{"name": "A", **{part: imager[part] for part in ("generator", "panel", "image")}}],
+            settling_s=1.0,
+            exposure_limit_s=2.0,
+            enable_wait_s=5.0,
+        )
+
+    def start_second_daemon(self) -> None:
+        """Another host with the same devices."""
+        config = json.loads((self.folder / "daemon.json").read_text())
+        path = self.folder / "second.json"
+        path.write_text(json.dumps({**config, "socket": str(self.folder / "e")}))
+        self.second = Child("isoalign.devices.daemon", "--config", str(path), log=self.folder / "second.jsonl")
+
+    async def ask(self, part: str, **request: Any) -> dict[str, Any]:
+        child, key = self.parts[part]
+        return await ask(child.ready[key], **request)
+
+    async def repair(self) -> None:
+        """End every fault, wherever it is; the second daemon goes."""
+        if self.second is not None:
+            second, self.second = self.second, None
+            second.process.kill()
+            second.end()
+        reboots = {"time_jump", "wrong_kind", "wrong_dictionary"} & set((await self.truth())["faults"])
+        for part in self.parts:
+            await self.ask(part, do="clear")
+        if reboots:
+            await asyncio.sleep(REBOOT_NOTICED_S)
+        if self.daemon.process.poll() is not None:
+            self.children.remove(self.daemon)
+            self.daemon.end()
+            self.start_this_daemon()
+
+    async def until_links_are_up(self, client: DeviceClient) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while set((await client.status()).links.values()) != {"up"}:
+                await asyncio.sleep(0.01)
+
+    def end_all(self) -> None:
+        for child in [*([self.second] if self.second else []), *reversed(self.children)]:
+            child.end()
+
+
+@pytest.fixture(scope="module")
+def shared_fault_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRoom]:
+    """Started once for all scenarios."""
+    room = FaultRoom(tmp_path_factory.mktemp("f"))
+    try:
+        room.start_all()
+        yield room
+    finally:
+        room.end_all()
+
+
+@pytest.fixture
+async def fault_room(shared_fault_room: FaultRoom) -> AsyncIterator[FaultRoom]:
+    """In order at the beginning of each scenario, whatever the one before has left, and not far from the start."""
+    room = shared_fault_room
+    await room.repair()
+    await room.bar("release")
+    async with await room.connect("before", clear=False) as client:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                await room.until_links_are_up(client)
+                with contextlib.suppress(RemoteError):
+                    await client.clear("scenario begins", "Test")
+                    break
+                await asyncio.sleep(0.05)
+        position = (await room.truth())["position"]
+        away = [abs(a - b) for a, b in zip(position, START, strict=True)]
+        if max(away[:3]) > 300.0 or max(away[3:]) > 2.0:
+            await room.move(client, START)
+    yield room
+    await room.repair()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from isoalign.interlocks import (
     Activity,
+    Brake,
     ClearRefused,
     Inputs,
     InterlockMonitor,
@@ -101,6 +102,24 @@ def test_clear_needs_a_user_a_reason_and_no_cause(
         assert not monitor.evaluate(good, 6.0).motion_permitted
     assert [f.rule_id for f in monitor.clear(good, 6.0, user="who", reason="why")] == ["hold"]
     assert monitor.evaluate(good, 6.0).motion_permitted
+
+
+def test_brakes_that_have_not_closed_yet_do_not_keep_from_clearing(
+    monitor: InterlockMonitor, inputs_at: Make, spoil_report: Make
+) -> None:
+    """They close a moment after a motion; clearing again and again does not put off the rule that waits for it."""
+    open_brakes = {"brake": Brake.RELEASED}
+    monitor.latch("hold", "Hold", 5.0)
+    for step in range(101):
+        now_s = 10.0 + 0.01 * step
+        inputs = spoil_report(inputs_at(now_s, IDLE), **open_brakes)
+        tripped = monitor.evaluate(inputs, now_s).tripped
+        if now_s < 10.995:
+            assert tripped == ()
+            monitor.clear(inputs, now_s, user="who", reason="why")
+    assert [finding.rule_id for finding in tripped] == ["brakes-engaged"]
+    with pytest.raises(ClearRefused, match="brakes do not close"):
+        monitor.clear(inputs, 11.01, user="who", reason="why")
 
 
 def test_an_intermittent_cause_must_hold_for_its_whole_time(

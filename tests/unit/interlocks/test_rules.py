@@ -21,27 +21,47 @@ from isoalign.interlocks import (
     rules_for,
     soft_limits_inside,
 )
+from isoalign.records import AxisState
 
 Make = Callable[..., Inputs]
 M, IDLE, EXPOSURE = Activity.MOTION, Activity.IDLE, Activity.EXPOSURE
 
+POSITION = (10.0, 700.0, -120.0, 1.0, -1.0, 30.0)
+TARGET = (60.0, 700.0, -120.0, 1.0, -1.0, 30.0)
+
+
+def still() -> tuple[AxisState, ...]:
+    return tuple(
+        AxisState(axis, value, value, 0.0, "mm" if index < 3 else "deg")
+        for index, (axis, value) in enumerate(zip(AXES, POSITION, strict=True))
+    )
+
+
 # rule, activity, what to spoil, seconds that the condition must be broken (typed by hand), reaction
 SPOILED = [
     ("couch-session", M, {"session_ok": False}, 0.0, Reaction.SS1),
+    ("couch-counter", M, {"report": {"counter_age_s": 0.151}}, 0.0, Reaction.SS1),
     ("couch-fault", M, {"report": {"faults": ("FOLLOWING_ERROR",)}}, 0.0, Reaction.SS1),
     ("client-heartbeat", M, {"client_age_s": 0.26}, 0.0, Reaction.SS1),
     ("enable", M, {"enable": False}, 0.0, Reaction.SS1),
     ("axes-referenced", M, {"report": {"referenced": False}}, 0.0, Reaction.SS1),
     ("brakes", M, {"report": {"brake": Brake.ENGAGED}}, 0.1, Reaction.STO),
+    ("brakes-released", M, {"report": {"brake": Brake.ENGAGED, "axes": still(), "target": TARGET}}, 0.3, Reaction.SS1),
+    ("brakes-engaged", IDLE, {"report": {"brake": Brake.RELEASED}}, 1.0, Reaction.SS1),
     ("channels-step", EXPOSURE, {"axis": ("vertical", {"secondary": -120.75})}, 0.05, Reaction.SS1),
     ("channels-moving", M, {"axis": ("vertical", {"secondary": -121.1})}, 0.1, Reaction.SS1),
     ("channels-standing", IDLE, {"axis": ("roll", {"secondary": -1.11})}, 0.3, Reaction.SS1),
     ("following-error", M, {"report": {"following_error": (0, 0, 0, 0.15, 0, 0)}}, 0.05, Reaction.SS1),
+    (
+        "off-path", M, {"report": {"target": TARGET}, "axis": ("lateral", {"primary": 8.4, "secondary": 8.36})},
+        0.05, Reaction.STO,
+    ),
+    ("no-progress", M, {"report": {"axes": still(), "target": TARGET}}, 0.3, Reaction.SS1),
     ("soft-limits", M, {"axis": ("lateral", {"primary": 248.6, "secondary": 248.56})}, 0.0, Reaction.SS1),
     ("speed-class", M, {"axis": ("lateral", {"velocity": 58.0, "secondary": 10 - 58 * 0.02})}, 0.05, Reaction.SS1),
     ("uncommanded-motion", IDLE, {"axis": ("pitch", {"primary": 1.21, "secondary": 1.21})}, 0.0, Reaction.STO),
     ("exposure-standstill", EXPOSURE, {"report": {"standstill": False}}, 0.0, Reaction.SS1),
-]
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -223,3 +243,67 @@ def test_room_without_couch_has_no_couch_rules(settings: Settings) -> None:
 def test_soft_limits_lie_inside() -> None:
     inside = soft_limits_inside({"lateral": (-250.0, 250.0), "pitch": (-5.0, 5.0)}, margin_mm=2.0, margin_deg=0.2)
     assert inside == {"lateral": (-248.0, 248.0), "pitch": (-4.8, 4.8)}
+
+
+def tripped(what: Inputs, settings: Settings, for_s: float = 1.5) -> list[str]:
+    """The rules that trip when nothing but this is seen for a while."""
+    monitor = InterlockMonitor(settings)
+    rules: list[str] = []
+    for step in range(round(for_s / 0.01) + 1):
+        shift_s = 0.01 * step
+        names = ("couch", "session_ok", "client_heartbeat", "enable")
+        seen = {name: replace(getattr(what, name), at_s=getattr(what, name).at_s + shift_s) for name in names}
+        verdict = monitor.evaluate(replace(what, **seen), 10.0 + shift_s)
+        rules += [finding.rule_id for finding in verdict.tripped]
+    return rules
+
+
+# where each axis is, mm and degrees from the start of a motion by (+40, 0, 0, 0, 0, +4); what must trip
+ON_THE_WAY = [
+    ((20.0, 0.0, 0.0, 0.0, 0.0, 2.0), []),
+    ((0.0, 0.0, 0.0, 0.0, 0.0, 0.0), []),
+    ((40.0, 0.0, 0.0, 0.0, 0.0, 4.0), []),
+    ((20.0, 1.4, 0.0, 0.0, 0.0, 2.0), []),
+    ((20.0, 1.6, 0.0, 0.0, 0.0, 2.0), ["off-path"]),
+    ((0.0, 0.0, 0.0, 0.0, 0.0, 2.0), ["off-path"]),  # one axis is stuck, the other goes on
+    ((-1.6, 0.0, 0.0, 0.0, 0.0, -0.16), ["off-path"]),  # both go the wrong way
+    ((20.0, 0.0, 0.0, 0.0, 0.0, -2.0), ["off-path"]),  # one of them does
+    ((41.6, 0.0, 0.0, 0.0, 0.0, 4.0), ["off-path"]),  # beyond the target
+    ((math.nan, 0.0, 0.0, 0.0, 0.0, 2.0), ["channels-moving", "off-path"]),
+]
+
+
+@pytest.mark.parametrize(("went", "expected"), ON_THE_WAY)
+def test_the_path_of_all_axes(
+    went: tuple[float, ...], expected: list[str], settings: Settings, inputs_at: Make, spoil_report: Make
+) -> None:
+    report = inputs_at(10.0).couch.value
+    axes = tuple(
+        replace(axis, primary=rest + by, secondary=rest + by - axis.velocity * 0.02)
+        for axis, rest, by in zip(report.axes, POSITION, went, strict=True)
+    )
+    target = (POSITION[0] + 40.0, *POSITION[1:5], POSITION[5] + 4.0)
+    inputs = spoil_report(inputs_at(10.0), axes=axes, target=target)
+    assert sorted(set(tripped(inputs, settings))) == expected
+
+
+def test_a_driver_that_does_not_tell_the_target_is_not_judged_by_it(
+    settings: Settings, inputs_at: Make, spoil_report: Make
+) -> None:
+    assert tripped(spoil_report(inputs_at(10.0), axes=still()), settings) == []
+
+
+def test_a_couch_at_its_target_may_stand_with_closed_brakes(
+    settings: Settings, inputs_at: Make, spoil_report: Make
+) -> None:
+    inputs = spoil_report(inputs_at(10.0), axes=still(), target=POSITION, brake=Brake.ENGAGED)
+    assert tripped(inputs, settings) == []
+
+
+def test_motion_without_a_command_and_without_a_known_rest(
+    settings: Settings, inputs_at: Make, spoil_report: Make
+) -> None:
+    """Regression: a couch that moved on after a refused command was not noticed, for its rest was not known."""
+    unknown = replace(inputs_at(10.0, IDLE), rest=())
+    assert tripped(unknown, settings) == []
+    assert tripped(spoil_report(unknown, standstill=False), settings, 0.1) == ["uncommanded-motion"]

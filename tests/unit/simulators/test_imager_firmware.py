@@ -280,6 +280,102 @@ def test_the_fault_expose_fails(imager: Imager) -> None:
     assert imager.measured == []
 
 
+def test_an_exposure_that_hangs_ends_by_abort_only(imager: Imager) -> None:
+    imager.generator.faults.add("expose_hangs")
+    imager.arm()
+    imager.prepare()
+    imager.run(1.3)
+    number = imager.expose()
+    imager.run(10.0)
+    assert imager.generator.phase is GeneratorPhase.EXPOSING
+    assert imager.g.outcome(number)[0] is CommandStatus.STARTED
+    imager.g.host.send(AbortExposure(), imager.clock.monotonic_s())
+    imager.run(0.05)
+    assert imager.generator.phase is GeneratorPhase.IDLE
+    assert imager.measured == []
+
+
+@pytest.mark.parametrize(("voltage", "current"), [(1.11, 1.0), (0.89, 1.0), (1.0, 1.2), (1.0, 0.5)])
+def test_a_wrong_voltage_or_current_is_a_failed_exposure(imager: Imager, voltage: float, current: float) -> None:
+    imager.generator.voltage_factor, imager.generator.current_factor = voltage, current
+    imager.arm()
+    imager.prepare()
+    imager.run(1.3)
+    number = imager.expose()
+    imager.run(0.1)
+    assert imager.g.outcome(number) == (CommandStatus.ABORTED, CommandReason.DEVICE_FAULT)
+    result = imager.g.latest(ExposureResult)
+    assert isinstance(result, ExposureResult)
+    assert result.outcome is ExposureOutcome.FAILED
+    assert result.tube_voltage_v == pytest.approx(100_000 * voltage, rel=0.02)
+    assert result.tube_current_ua == pytest.approx(100_000 * current, rel=0.04)
+    assert imager.measured == []
+
+
+def test_a_wrong_voltage_that_nobody_watches_is_measured(imager: Imager) -> None:
+    imager.generator.voltage_factor = 1.25
+    imager.generator.faults.add("technique_unwatched")
+    imager.arm()
+    imager.prepare()
+    imager.run(1.3)
+    imager.expose()
+    imager.run(0.1)
+    assert imager.measured[0].outcome is ExposureOutcome.COMPLETE
+    assert imager.measured[0].tube_voltage_v == pytest.approx(125_000, rel=0.02)
+
+
+def read_again(imager: Imager, exposure_id: int, value: bytes) -> None:
+    """Another whole exposure."""
+    imager.arm(exposure_id)
+    imager.prepare(exposure_id)
+    imager.run(1.3)
+    imager.expose(exposure_id)
+    imager.run(0.1)
+    imager.panel.frame_read(value * (ROWS * COLUMNS), imager.clock.monotonic_s())
+    imager.run(0.05)
+
+
+# fault; what is announced: exposure, and whether its checksum is that of the frame sent; frames sent: exposure, pixels
+OF_THE_PANEL = [
+    ("torn_frame", [(6, False)], [(6, b"\x08\x00" * 12 + b"\x07\x00" * 12)]),
+    ("duplicate_frame", [(6, True)] * 2, [(6, b"\x08\x00" * 24)] * 2),
+    ("stale_image", [(6, False)], [(5, b"\x07\x00" * 24)]),
+    ("wrong_exposure", [(7, True)], [(7, b"\x08\x00" * 24)]),
+]
+
+
+@pytest.mark.parametrize(("fault", "announced", "sent"), OF_THE_PANEL)
+def test_what_a_broken_panel_announces_and_sends(
+    exposed: Imager, fault: str, announced: list[tuple[int, bool]], sent: list[tuple[int, bytes]]
+) -> None:
+    exposed.read_out()
+    exposed.run(0.05)
+    exposed.frames.clear()
+    exposed.p.heard.clear()
+    exposed.panel.faults.add(fault)
+    read_again(exposed, 6, b"\x08\x00")
+    assert [(frame.exposure_id, frame.pixels) for frame in exposed.frames] == sent
+    ready = [message for message in exposed.p.heard if isinstance(message, FrameReady)]
+    fits = [one.pixels_crc == frame.pixels_crc for one, frame in zip(ready, exposed.frames, strict=True)]
+    assert list(zip([one.exposure_id for one in ready], fits, strict=True)) == announced
+
+
+def test_a_broken_panel_offers_the_frame_before_after_a_failed_exposure(exposed: Imager) -> None:
+    exposed.read_out()
+    exposed.frames.clear()
+    exposed.panel.faults.add("stale_image")
+    exposed.generator.voltage_factor = 1.25
+    exposed.arm(6)
+    exposed.prepare(6)
+    exposed.run(1.3)
+    exposed.expose(6)
+    exposed.run(0.1)
+    assert [frame.exposure_id for frame in exposed.frames] == [5]
+    ready = exposed.p.latest(FrameReady)
+    assert isinstance(ready, FrameReady)
+    assert ready.exposure_id == 5
+
+
 @pytest.mark.parametrize("device", ["generator", "panel"])
 def test_the_fault_silent(imager: Imager, device: str) -> None:
     link = imager.g if device == "generator" else imager.p
@@ -357,3 +453,16 @@ def test_pendant_faults() -> None:
     assert len({state.token_counter for state in thumb.run(0.5)}) == 1
     thumb.pendant.faults.add("freeze")
     assert thumb.run(0.5) == []
+
+
+def test_a_switch_that_sticks_stays_where_it_is() -> None:
+    thumb = Thumb()
+    pressed = thumb.do("press")
+    thumb.pendant.faults.add("bar_stuck")
+    for what in ("release", "squeeze", "press"):
+        stuck = thumb.do(what)
+        assert (stuck.bar, stuck.press_count) == (BarPosition.ENABLED, pressed.press_count)
+    thumb.pendant.faults.clear()
+    assert thumb.do("release").bar is BarPosition.RELEASED
+    thumb.pendant.faults.add("bar_stuck")
+    assert thumb.do("press").bar is BarPosition.RELEASED

@@ -158,7 +158,7 @@ async def test_imager_faults_can_be_set_and_cleared() -> None:
         imager.answer({"do": "fault", "name": name})
     imager.answer({"do": "fault", "name": "silent", "device": "generator"})
     imager.answer({"do": "fault", "name": "drop_chunk", "count": 3})
-    assert imager.answer({"do": "truth"})["faults"] == ["expose_fails", "no_ready", "silent"]
+    assert imager.answer({"do": "truth"})["faults"] == ["drop_chunk", "expose_fails", "no_ready", "silent"]
     assert imager.images.chunks_to_drop == 3
     for name in ("no_ready", "expose_fails", "drop_chunk"):
         imager.answer({"do": "clear", "name": name})

@@ -1,0 +1,114 @@
+"""Parts of the couch's firmware that need no protocol: a motion with its stop, and the watch over its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isoalign.geometry.motion_profile import MotionLimits, StopMotion, SynchronisedProfile
+from isoalign.simulators.couch_physics import AXIS_COUNT, Array
+
+FOLLOWING_LIMIT = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 0.3])
+FOLLOWING_LIMIT_PER_SPEED_S = 0.04
+FOLLOWING_TIME_S = 0.05
+LEAVING_SPEED = np.array([2.0, 2.0, 2.0, 0.2, 0.2, 0.2])
+SWITCH_SLACK = np.array([0.2, 0.2, 0.2, 0.02, 0.02, 0.02])
+LATE_S = 0.5
+
+
+@dataclass(slots=True)
+class Motion:
+    """A motion under way: its profile, from when, by which command, and its stop once there is one."""
+
+    profile: SynchronisedProfile
+    begins_s: float
+    command_id: int
+    stop: StopMotion | None = None
+    stop_begins_s: float = 0.0
+    command_is_over: bool = False
+
+    def set_point(self, now_s: float) -> Array:
+        """Where the drives should be."""
+        if self.stop is not None and now_s >= self.stop_begins_s:
+            return np.asarray(self.stop.state(now_s - self.stop_begins_s)[0], dtype=np.float64)
+        return np.asarray(self.profile.state(now_s - self.begins_s)[0], dtype=np.float64)
+
+    def set_speed(self, now_s: float) -> Array:
+        """How fast they should move."""
+        if self.stop is not None and now_s >= self.stop_begins_s:
+            return np.asarray(self.stop.state(now_s - self.stop_begins_s)[1], dtype=np.float64)
+        return np.asarray(self.profile.state(now_s - self.begins_s)[1], dtype=np.float64)
+
+    def ends_s(self) -> float:
+        """When the profile, or the stop, is over."""
+        if self.stop is not None:
+            return self.stop_begins_s + self.stop.duration_s
+        return self.begins_s + self.profile.duration_s
+
+    def begin_stop(self, now_s: float) -> None:
+        """Stop on the path; nothing when it stops already."""
+        if self.stop is None:
+            self.stop = self.profile.stop_at(now_s - self.begins_s)
+            self.stop_begins_s = now_s
+
+
+class FollowingWatch:
+    """Whether the axes follow their set point, and whether one leaves it although it should stop.
+
+    Attributes
+    ----------
+    axis : int
+        The axis that did not follow; ``AXIS_COUNT`` for none.
+    """
+
+    def __init__(self) -> None:
+        self.axis = AXIS_COUNT
+        self._lost_since_s: float | None = None
+        self._leaving_since_s: float | None = None
+
+    def begin(self) -> None:
+        """A new motion, or everything cleared."""
+        self.axis = AXIS_COUNT
+        self._lost_since_s = self._leaving_since_s = None
+
+    def has_lost(self, motion: Motion, measured: Array, now_s: float) -> bool:
+        """Whether an axis has been too far from its set point for too long."""
+        error = np.abs(measured - motion.set_point(now_s))
+        allowed = FOLLOWING_LIMIT + FOLLOWING_LIMIT_PER_SPEED_S * np.abs(motion.set_speed(now_s))
+        lost = bool((error > allowed).any())
+        if lost:
+            self.axis = int(np.argmax(error - allowed))
+        self._lost_since_s = _since(self._lost_since_s, now_s, holds=lost)
+        return self._lost_since_s is not None and now_s - self._lost_since_s >= FOLLOWING_TIME_S
+
+    def is_leaving(self, motion: Motion, drive: Array, velocity: Array, now_s: float) -> bool:
+        """Whether an axis does not stop: it moves away from where it should be, or still moves long after the end."""
+        if motion.stop is None:
+            self._leaving_since_s = None
+            return False
+        error = drive - motion.set_point(now_s)
+        away = (np.abs(error) > FOLLOWING_LIMIT) & (error * velocity > 0) & (np.abs(velocity) > LEAVING_SPEED)
+        self._leaving_since_s = _since(self._leaving_since_s, now_s, holds=bool(away.any()))
+        if self._leaving_since_s is not None and now_s - self._leaving_since_s >= FOLLOWING_TIME_S:
+            return True
+        return now_s > motion.ends_s() + LATE_S and bool((np.abs(velocity) > LEAVING_SPEED).any())
+
+
+def beyond_travel(drive: Array, velocity: Array, travel: Sequence[tuple[float, float]]) -> int | None:
+    """The axis that has passed a limit switch on its way out, or None."""
+    low, high = np.array(travel).T
+    out = ((drive > high + SWITCH_SLACK) & (velocity > 0)) | ((drive < low - SWITCH_SLACK) & (velocity < 0))
+    return int(np.argmax(out)) if out.any() else None
+
+
+def scaled(limits: Sequence[MotionLimits], factor: float) -> tuple[MotionLimits, ...]:
+    """The same motion played ``factor`` times as fast."""
+    return tuple(MotionLimits(one.speed * factor, one.acceleration * factor**2, one.jerk * factor**3) for one in limits)
+
+
+def _since(since_s: float | None, now_s: float, *, holds: bool) -> float | None:
+    if not holds:
+        return None
+    return now_s if since_s is None else since_s

@@ -1,0 +1,117 @@
+"""What the couch's firmware says: its state, its axes, and why it does not carry out a MOVE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isoalign.geometry.motion_profile import MotionLimits
+from isoalign.protocol import micro_from_axes
+from isoalign.protocol.messages import (
+    START_TOLERANCE_UDEG,
+    START_TOLERANCE_UM,
+    AxisInfo,
+    CommandReason,
+    CouchState,
+    CouchStatus,
+    Latch,
+    Move,
+)
+from isoalign.simulators.couch_physics import Array, CouchPhysicsParameters
+
+if TYPE_CHECKING:
+    from isoalign.simulators.couch_firmware import CouchFirmware
+
+MICRO = np.array([1e3, 1e3, 1e3, 1e6, 1e6, 1e6])
+_AGE_MAX_S = 4000
+
+
+def state_of(
+    couch: CouchFirmware, now_s: float, *, state_count: int, following_error_axis: int, target: Array
+) -> CouchState:
+    """The state that goes out."""
+    primary = couch.body.primary()
+    known = micro_from_axes(0.0 if value is None else value for value in primary)
+    age_s = couch.token.age_s(now_s)
+    return CouchState(
+        device_time_us=couch.session.device_time_us(now_s),
+        state_count=state_count,
+        mode=couch.mode(now_s),
+        latch=couch.latch,
+        status=_status(couch, now_s),
+        last_command_id=couch.session.commands.last_id,
+        last_command_status=couch.session.commands.last_status,
+        host_counter=couch.session.host.counter,
+        client_counter=couch.session.client.counter,
+        press_count=couch.token.press_count,
+        token_counter=couch.token.counter,
+        token_age_us=round(age_s * 1e6) if age_s < _AGE_MAX_S else None,
+        following_error_axis=following_error_axis,
+        primary_micro=tuple(None if value is None else micro for value, micro in zip(primary, known, strict=True)),
+        secondary_micro=micro_from_axes(couch.body.secondary()),
+        velocity_micro_per_s=micro_from_axes(couch.body.seen_velocity()),
+        target_micro=micro_from_axes(target),
+    )
+
+
+def _status(couch: CouchFirmware, now_s: float) -> CouchStatus:
+    status = CouchStatus(0)
+    for flag, holds in (
+        (CouchStatus.STANDSTILL, couch.is_standing),
+        (CouchStatus.BRAKES_ENGAGED, couch.body.brakes_engaged),
+        (CouchStatus.REFERENCED, couch.referenced),
+        (CouchStatus.HOST_FRESH, couch.session.is_open and couch.session.host.is_fresh(now_s)),
+        (CouchStatus.CLIENT_FRESH, couch.session.client.is_fresh(now_s)),
+        (CouchStatus.TOKEN_FRESH, couch.token.is_fresh(now_s)),
+        (CouchStatus.PRESS_VALID, couch.token.press_is_new),
+    ):
+        if holds:
+            status |= flag
+    return status
+
+
+def axis_info(
+    axis: int, travel: tuple[float, float], limits: MotionLimits, parameters: CouchPhysicsParameters
+) -> AxisInfo:
+    """What the host is told about one axis."""
+    scale = MICRO[axis]
+    resolution = parameters.primary_resolution_mm if axis < 3 else parameters.primary_resolution_deg
+    return AxisInfo(
+        axis=axis,
+        travel_min_micro=round(travel[0] * scale),
+        travel_max_micro=round(travel[1] * scale),
+        speed_max_micro_per_s=round(limits.speed * scale),
+        acceleration_max_micro_per_s2=round(limits.acceleration * scale),
+        jerk_max_micro_per_s3=round(limits.jerk * scale),
+        resolution_micro=max(1, round(resolution * scale)),
+        servo_lag_us=round(parameters.servo_lag_s * 1e6),
+        secondary_lag_us=round(parameters.secondary_lag_s * 1e6),
+    )
+
+
+def objection(couch: CouchFirmware, command: Move, now_s: float) -> tuple[CommandReason, int]:
+    """Why a MOVE cannot be carried out now, with a detail."""
+    if couch.latch is not Latch.NONE:
+        return CommandReason.LATCHED, int(couch.latch)
+    if couch.is_moving:
+        return CommandReason.BUSY, 0
+    if couch.body.primary_invalid:
+        return CommandReason.DEVICE_FAULT, int(Latch.ENCODER_INVALID)
+    if not couch.referenced:
+        return CommandReason.NOT_REFERENCED, 0
+    for axis, (target, (low, high)) in enumerate(zip(command.target_micro, couch.travel, strict=True)):
+        if not low <= target / MICRO[axis] <= high:
+            return CommandReason.OUT_OF_TRAVEL, axis
+    measured = couch.body.measured()
+    for axis, expected in enumerate(command.expected_start_micro):
+        tolerance = START_TOLERANCE_UM if axis < 3 else START_TOLERANCE_UDEG
+        if expected is not None and abs(expected - measured[axis] * MICRO[axis]) > tolerance:
+            return CommandReason.START_MISMATCH, axis
+    if not couch.session.client.is_fresh(now_s):
+        return CommandReason.CLIENT_NOT_FRESH, 0
+    if not couch.token.is_fresh(now_s):
+        return CommandReason.NOT_ENABLED, 0
+    if not couch.token.press_is_new:
+        return CommandReason.NEW_PRESS_NEEDED, 0
+    return CommandReason.NONE, 0
