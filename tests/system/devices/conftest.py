@@ -338,6 +338,9 @@ def start_machines() -> Callable[[DeviceRoom], None]:
 
 @pytest.fixture
 async def client(room: DeviceRoom) -> AsyncIterator[DeviceClient]:
-    """A client that has cleared the chain."""
+    """A client that has cleared the chain; the couch has heard the pendant (before that a press is a base line)."""
     async with await room.connect() as connected:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (await connected.status()).couch_hears_pendant:
+                await asyncio.sleep(0.005)
         yield connected
