@@ -9,25 +9,31 @@ DICOM, rendering or matching can delay a stop.
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import (
     ARRIVED,
+    DIRECT,
     MOVING,
     SETTLING,
+    UNIDIRECTIONAL,
     WAITING_FOR_ENABLE,
     MotionPlan,
     MotionProgress,
     OpenInterlock,
+    PlanClearance,
     RawImage,
     RoomDeviceStatus,
 )
 
 __all__ = [
     "ARRIVED",
+    "DIRECT",
     "MOVING",
     "SETTLING",
+    "UNIDIRECTIONAL",
     "WAITING_FOR_ENABLE",
     "DeviceClient",
     "MotionPlan",
     "MotionProgress",
     "OpenInterlock",
+    "PlanClearance",
     "RawImage",
     "RoomDeviceStatus",
 ]

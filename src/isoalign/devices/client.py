@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from isoalign.devices.errors import IpcError
-from isoalign.devices.ipc import IpcClient
-from isoalign.devices.status import MotionPlan, MotionProgress, RawImage, RoomDeviceStatus, position_to_wire
+from isoalign.devices.ipc import IpcClient, JsonObject
+from isoalign.devices.status import (
+    DIRECT,
+    MotionPlan,
+    MotionProgress,
+    RawImage,
+    RoomDeviceStatus,
+    position_to_wire,
+)
 from isoalign.geometry import TableTopPosition
 from isoalign.records import Technique
 
@@ -81,15 +88,40 @@ class DeviceClient:
             async for event in events:
                 yield RoomDeviceStatus.from_wire(event)
 
-    async def prepare(self, target: TableTopPosition) -> MotionPlan:
-        """Check a motion from where the couch stands to ``target`` (either representation). Nothing moves yet.
+    async def place_patient(self, parts: Sequence[JsonObject]) -> None:
+        """Tell who lies on the table top, for the clearance of motions; plans made before are void.
+
+        Parameters
+        ----------
+        parts : sequence of JSON objects
+            As :func:`isoalign.devices.clearance_room.parts_description` makes them of a patient's hull; empty for
+            nobody.
 
         Raises
         ------
         RemoteError
-            device.out-of-limits, device.stale-state, device.busy, device.not-present.
+            config.daemon when the parts make no sense, device.not-present in a room without a model.
         """
-        return MotionPlan.from_wire(await self._ipc.call("prepare", target=position_to_wire(target)))
+        await self._ipc.call("place_patient", parts=list(parts))
+
+    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
+        """Check a motion from where the couch stands to ``target`` (either representation). Nothing moves yet.
+
+        Parameters
+        ----------
+        target : TableTopPosition
+        approach : str
+            "direct", or "unidirectional": the last part of every axis' way goes in the direction in which the couch was
+            calibrated. Such a motion may have two parts; it needs one press of the enable bar, held throughout.
+
+        Raises
+        ------
+        RemoteError
+            device.out-of-limits, device.clearance-too-small, device.clearance-unknown, device.clearance-timeout,
+            device.stale-state, device.busy, device.not-present.
+        """
+        wire = await self._ipc.call("prepare", target=position_to_wire(target), approach=approach)
+        return MotionPlan.from_wire(wire)
 
     async def execute(self, plan: MotionPlan) -> AsyncGenerator[MotionProgress, None]:
         """Carry out a prepared motion once; ends when the couch has arrived.

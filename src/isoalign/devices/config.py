@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance
+from isoalign.devices.config_values import axes_of, object_of, positive_number, range_of, text_of, whole_number
 from isoalign.devices.errors import BadDeviceConfig
 from isoalign.geometry import AXES
 
@@ -35,6 +37,48 @@ class ImagerAddress:
     generator: TcpAddress
     panel: TcpAddress
     image: TcpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ApproachConfig:
+    """From which side a unidirectional motion comes to its target.
+
+    Attributes
+    ----------
+    overshoot_mm, overshoot_deg : float
+        Length of the last part of the way; more than the play of an axis.
+    signs : dict of axis to +1 or -1
+        Direction of the last part, the one in which the axis was calibrated; +1 for axes that are not named.
+    """
+
+    overshoot_mm: float = 0.5
+    overshoot_deg: float = 0.05
+    signs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def last_part(self) -> tuple[float, ...]:
+        """The last part of the way of every axis, signed, mm and degrees."""
+        lengths = (self.overshoot_mm,) * 3 + (self.overshoot_deg,) * 3
+        return tuple(self.signs.get(axis, 1) * length for axis, length in zip(AXES, lengths, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """Where the bytes of every link are written.
+
+    Attributes
+    ----------
+    folder : Path
+        Made when it is not there.
+    file_mb : float
+        A file that has grown beyond this is closed and the next one begun.
+    files : int
+        As many of each link are kept; the oldest is removed.
+    """
+
+    folder: Path
+    file_mb: float = 16.0
+    files: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +115,12 @@ class DaemonConfig:
         Period at which ages are looked at when nothing arrives.
     secondary_lag_s : dict of axis to seconds
         Overrides what the couch says about its second channel.
+    clearance : ClearanceConfig or None
+        What couch and patient must keep clear of. None: plans say that the clearance was not checked.
+    approach : ApproachConfig
+        For motions that are prepared with a unidirectional approach.
+    record : RecordConfig or None
+        In the file also just the folder. None: nothing is recorded.
     """
 
     socket: Path
@@ -92,6 +142,9 @@ class DaemonConfig:
     client_lease_s: float = 0.250
     tick_s: float = 0.010
     secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    clearance: ClearanceConfig | None = None
+    approach: ApproachConfig = ApproachConfig()
+    record: RecordConfig | None = None
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:
@@ -113,88 +166,40 @@ def load_daemon_config(path: Path) -> DaemonConfig:
 
 def parse_daemon_config(content: Any) -> DaemonConfig:
     """The configuration from JSON types; see :func:`load_daemon_config`."""
-    values = _object(content, "", DaemonConfig)
-    values["socket"] = Path(_text(values["socket"], "socket"))
+    values = object_of(content, "", DaemonConfig)
+    values["socket"] = Path(text_of(values["socket"], "socket"))
     if values.get("couch") is not None:
         values["couch"] = _serial(values["couch"], "couch")
     if values.get("pendant") is not None:
         values["pendant"] = _tcp(values["pendant"], "pendant")
     values["imagers"] = _imagers(values.get("imagers", []))
     values["limits"] = {
-        axis: _range(pair, f"limits.{axis}") for axis, pair in _axes(values.get("limits", {}), "limits").items()
+        axis: range_of(pair, f"limits.{axis}") for axis, pair in axes_of(values.get("limits", {}), "limits").items()
     }
     values["secondary_lag_s"] = {
-        axis: _number(lag, f"secondary_lag_s.{axis}")
-        for axis, lag in _axes(values.get("secondary_lag_s", {}), "secondary_lag_s").items()
+        axis: positive_number(lag, f"secondary_lag_s.{axis}")
+        for axis, lag in axes_of(values.get("secondary_lag_s", {}), "secondary_lag_s").items()
     }
+    if values.get("clearance") is not None:
+        values["clearance"] = parse_clearance(values["clearance"], "clearance")
+    values["approach"] = _approach(values.get("approach", {}))
+    if values.get("record") is not None:
+        values["record"] = _record(values["record"])
     for name in values:
         if name.endswith(("_s", "_mm", "_deg")) and name != "secondary_lag_s":
-            values[name] = _number(values[name], name)
+            values[name] = positive_number(values[name], name)
     return DaemonConfig(**values)
 
 
-def _object(content: Any, where: str, shape: type[Any]) -> dict[str, Any]:
-    name = where or "the configuration"
-    if not isinstance(content, dict):
-        raise BadDeviceConfig(f"{name} must be an object", key=where)
-    known = {f.name: f for f in fields(shape)}
-    for key in content:
-        if key not in known:
-            path = f"{where}.{key}".lstrip(".")
-            raise BadDeviceConfig(f"unknown key {path}; known here: {', '.join(sorted(known))}", key=path)
-    for key, described in known.items():
-        if key not in content and described.default is MISSING and described.default_factory is MISSING:
-            path = f"{where}.{key}".lstrip(".")
-            raise BadDeviceConfig(f"key {path} is missing", key=path)
-    return dict(content)
-
-
-def _axes(content: Any, where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise BadDeviceConfig(f"{where} must be an object of axes", key=where)
-    for axis in content:
-        if axis not in AXES:
-            raise BadDeviceConfig(f"unknown key {where}.{axis}; axes are {', '.join(AXES)}", key=f"{where}.{axis}")
-    return content
-
-
-def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
-        raise BadDeviceConfig(f"{where} must be a positive number, not {value!r}", key=where)
-    return float(value)
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise BadDeviceConfig(f"{where} must be a text, not {value!r}", key=where)
-    return value
-
-
-def _whole(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise BadDeviceConfig(f"{where} must be a positive whole number, not {value!r}", key=where)
-    return value
-
-
-def _range(pair: Any, where: str) -> tuple[float, float]:
-    numbers = isinstance(pair, list | tuple) and len(pair) == 2
-    if not numbers or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
-        raise BadDeviceConfig(f"{where} must be [least, greatest], not {pair!r}", key=where)
-    least, greatest = float(pair[0]), float(pair[1])
-    if not least < greatest:
-        raise BadDeviceConfig(f"{where}: {least:g} is not below {greatest:g}", key=where)
-    return least, greatest
-
-
 def _tcp(content: Any, where: str) -> TcpAddress:
-    values = _object(content, where, TcpAddress)
-    return TcpAddress(_text(values["host"], f"{where}.host"), _whole(values["port"], f"{where}.port"))
+    values = object_of(content, where, TcpAddress)
+    return TcpAddress(text_of(values["host"], f"{where}.host"), whole_number(values["port"], f"{where}.port"))
 
 
 def _serial(content: Any, where: str) -> SerialAddress:
-    values = _object(content, where, SerialAddress)
+    values = object_of(content, where, SerialAddress)
     return SerialAddress(
-        _text(values["serial"], f"{where}.serial"), _whole(values.get("baud", 921_600), f"{where}.baud")
+        text_of(values["serial"], f"{where}.serial"), whole_number(values.get("baud", 921_600), f"{where}.baud")
     )
 
 
@@ -204,10 +209,32 @@ def _imagers(content: Any) -> tuple[ImagerAddress, ...]:
     found: list[ImagerAddress] = []
     for number, entry in enumerate(content):
         where = f"imagers[{number}]"
-        values = _object(entry, where, ImagerAddress)
-        name = _text(values["name"], f"{where}.name")
+        values = object_of(entry, where, ImagerAddress)
+        name = text_of(values["name"], f"{where}.name")
         if name in [imager.name for imager in found]:
             raise BadDeviceConfig(f"{where}.name: there are two imagers {name!r}", key=f"{where}.name")
         parts = {part: _tcp(values[part], f"{where}.{part}") for part in ("generator", "panel", "image")}
         found.append(ImagerAddress(name, **parts))
     return tuple(found)
+
+
+def _approach(content: Any) -> ApproachConfig:
+    values = object_of(content, "approach", ApproachConfig)
+    for name in ("overshoot_mm", "overshoot_deg"):
+        if name in values:
+            values[name] = positive_number(values[name], f"approach.{name}")
+    for axis, sign in axes_of(values.get("signs", {}), "approach.signs").items():
+        if isinstance(sign, bool) or sign not in {1, -1}:
+            key = f"approach.signs.{axis}"
+            raise BadDeviceConfig(f"{key} must be 1 or -1, not {sign!r}", key=key)
+    return ApproachConfig(**values)
+
+
+def _record(content: Any) -> RecordConfig:
+    values = object_of({"folder": content} if isinstance(content, str) else content, "record", RecordConfig)
+    values["folder"] = Path(text_of(values["folder"], "record.folder"))
+    if "file_mb" in values:
+        values["file_mb"] = positive_number(values["file_mb"], "record.file_mb")
+    if "files" in values:
+        values["files"] = whole_number(values["files"], "record.files")
+    return RecordConfig(**values)

@@ -209,6 +209,10 @@ class DeviceController:
         self.activity = activity
         self.evaluate()
 
+    def begin_stage(self) -> None:
+        """A straight part of a motion begins where the couch stands now."""
+        self._take_rest()
+
     def end(self) -> None:
         """Motion or exposure is over; where the couch stands now is where it has to stay."""
         self.activity = Activity.IDLE

@@ -21,14 +21,17 @@ from typing import Any
 import structlog
 
 from isoalign.clock import Clock, SystemClock
+from isoalign.devices.clearance import ClearanceChecker
+from isoalign.devices.clearance_config import parse_parts
 from isoalign.devices.config import DaemonConfig, load_daemon_config
 from isoalign.devices.controller import DeviceController
-from isoalign.devices.errors import BadParameters
+from isoalign.devices.errors import BadParameters, ClearanceNotKnown, NotPresent
 from isoalign.devices.exposure import ExposureRunner
 from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
+from isoalign.devices.link_log import LinkRecorder
 from isoalign.devices.log import configure_logging
 from isoalign.devices.motion import MotionRunner
-from isoalign.devices.status import position_from_wire
+from isoalign.devices.status import DIRECT, position_from_wire
 from isoalign.errors import IsoalignError, exit_code_of
 from isoalign.protocol.messages import StopReason
 from isoalign.records import Technique
@@ -52,7 +55,12 @@ class DeviceDaemon:
 
     def __init__(self, config: DaemonConfig, clock: Clock) -> None:
         self.controller = DeviceController(config, clock)
-        self._motion = MotionRunner(self.controller)
+        self._recorder = None if config.record is None else LinkRecorder(config.record, clock)
+        if self._recorder is not None:
+            for link in self.controller.links():
+                link.tap = self._recorder.channel(link.name, link.session.kind)
+        self.clearance = None if config.clearance is None else ClearanceChecker(config.clearance)
+        self._motion = MotionRunner(self.controller, self.clearance)
         self._exposure = ExposureRunner(self.controller)
         self.server = IpcServer(
             config.socket,
@@ -61,6 +69,7 @@ class DeviceDaemon:
                 "heartbeat": self._heartbeat,
                 "status": self._status,
                 "statuses": self._statuses,
+                "place_patient": self._place_patient,
                 "prepare": self._prepare,
                 "execute": self._execute,
                 "hold": self._hold,
@@ -74,18 +83,36 @@ class DeviceDaemon:
         """Connect to the devices and serve; returns when clients can connect.
 
         A device that does not answer within 5 s is reported by the interlocks; it does not keep the daemon from
-        starting.
+        starting. Nor does a clearance worker that is slow or dies: motions are then refused.
+
+        Raises
+        ------
+        BadDeviceConfig
+            When the room of the clearance check makes no sense.
         """
         self.controller.start()
+        await self._start_clearance()
         links = self.controller.links()
         await self.controller.changed.until(lambda: all(link.is_heard for link in links), CONNECT_WAIT_S)
         await self.server.start()
+
+    async def _start_clearance(self) -> None:
+        if self.clearance is None:
+            return
+        try:
+            await self.clearance.start()
+        except ClearanceNotKnown as error:
+            _log.error("clearance.worker-failed", text=error.message)
 
     async def close(self) -> None:
         """Stop what moves, close everything."""
         await self._motion.close()
         await self.server.stop()
         await self.controller.close()
+        if self.clearance is not None:
+            await self.clearance.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     def emergency(self) -> None:
         """Something unforeseen has happened in this process: stop the couch before anything else."""
@@ -116,8 +143,19 @@ class DeviceDaemon:
             await asyncio.sleep(STATUS_PERIOD_S)
             await self.controller.changed.wait()
 
+    async def _place_patient(self, call: IpcCall) -> None:
+        self.controller.require_idle()
+        if self.clearance is None:
+            raise NotPresent("this room has no model of what stands in it: the clearance is not checked")
+        parts = parse_parts(call.require("parts", list), "patient")
+        self.controller.plan_epoch += 1  # what was planned without this patient does not hold any more
+        await self.clearance.place_patient(parts)
+        _log.info("clearance.patient-placed", parts=len(parts))
+
     async def _prepare(self, call: IpcCall) -> JsonObject:
-        return (await self._motion.prepare(position_from_wire(call.params.get("target")))).to_wire()
+        target = position_from_wire(call.params.get("target"))
+        approach = call.params.get("approach", DIRECT)
+        return (await self._motion.prepare(target, approach)).to_wire()
 
     async def _execute(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
         steps = self._motion.execute(call.require("plan_id", str), call.peer.number)
@@ -198,7 +236,8 @@ def _raise_priority(*, realtime: bool) -> None:
     """Come before programs that only compute, as far as the system allows."""
     try:
         if realtime:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK  # for this loop alone, not for a worker that computes
+            os.sched_setscheduler(0, policy, os.sched_param(REALTIME_PRIORITY))
         else:
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     except OSError as error:

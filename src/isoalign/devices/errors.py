@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoalign.errors import ConfigurationError, DeviceError
+from isoalign.errors import ConfigurationError, DeviceError, InputDataError
 
 
 class LinkLost(DeviceError):
@@ -47,6 +47,29 @@ class TargetOutOfLimits(DeviceError):
 
     code = "device.out-of-limits"
     default_hint = "Choose a target inside the soft limits, or limit and re-centre the correction."
+
+
+class ClearanceTooSmall(DeviceError):
+    """On its way the couch, or who lies on it, would come nearer to something than is required."""
+
+    code = "device.clearance-too-small"
+    default_hint = "Move in stages around what the message names, or retract it; nothing has moved."
+
+
+class ClearanceNotKnown(DeviceError):
+    """The clearance of a motion could not be found out, and what is not known is not clear."""
+
+    code = "device.clearance-unknown"
+    default_hint = (
+        "Supply what the message names in the clearance section of the daemon's configuration; then try again."
+    )
+
+
+class ClearanceTimeout(ClearanceNotKnown):
+    """The clearance of a motion was not found out in time."""
+
+    code = "device.clearance-timeout"
+    default_hint = "Try again; if it stays, allow more time (clearance.timeout_s) or larger steps (clearance.step_mm)."
 
 
 class PlanExpired(DeviceError):
@@ -147,11 +170,32 @@ class NotPresent(DeviceError):
     default_hint = "Add the device to the daemon's configuration."
 
 
+class NoDaemonFound(DeviceError):
+    """No device daemon runs here, or none answers where one was named."""
+
+    code = "device.no-daemon"
+    default_hint = "Start the room, or name the socket of its device daemon: --socket PATH."
+
+
+class SeveralDaemons(DeviceError):
+    """More than one device daemon runs here, and none was named."""
+
+    code = "device.several-daemons"
+    default_hint = "Name one of the sockets that the message lists: --socket PATH."
+
+
 class BadDeviceConfig(ConfigurationError):
     """The daemon's configuration cannot be used."""
 
     code = "config.daemon"
     default_hint = "Correct the key that the message names."
+
+
+class LinkLogUnreadable(InputDataError):
+    """A file is no record of a link, or is damaged."""
+
+    code = "data.link-log"
+    default_hint = "Name a file that a daemon with `record` in its configuration has written (*.linklog)."
 
 
 class IpcError(DeviceError):

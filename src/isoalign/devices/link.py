@@ -17,6 +17,7 @@ import structlog
 
 from isoalign.clock import Clock
 from isoalign.devices.errors import DeviceRefused, DictionaryMismatch, LinkLost
+from isoalign.devices.link_log import RecordKind, Tap
 from isoalign.devices.pulse import Pulse
 from isoalign.devices.transport import Transport
 from isoalign.protocol.commands import CommandProgress
@@ -71,6 +72,13 @@ class DeviceLink:
         Called with every message of the session and its arrival (monotonic seconds), at once and in order.
     on_change : callable, optional
         Called when the state has changed.
+    session : HostSession, optional
+        Of this kind; for a replay, which must say what was said when it was recorded.
+
+    Attributes
+    ----------
+    tap : Tap or None
+        Is told every byte, both ways.
     """
 
     def __init__(
@@ -83,9 +91,11 @@ class DeviceLink:
         silence_limit_s: float = 1.0,
         on_message: Callable[[Message, float], None] | None = None,
         on_change: Callable[[], None] | None = None,
+        session: HostSession | None = None,
     ) -> None:
         self.name = name
-        self.session = HostSession(kind)
+        self.session = session or HostSession(kind)
+        self.tap: Tap | None = None
         self.state = LinkState.CLOSED
         self.generation = 0
         self.last_loss: SessionLoss | None = None
@@ -215,6 +225,7 @@ class DeviceLink:
                 self._set_state(LinkState.OPENING)
                 try:
                     self._transport = await self._open_line()
+                    self._note(RecordKind.OPENED)
                     pause_s = REOPEN_FIRST_S
                     await self._converse(self._transport)
                 except LinkLost as error:
@@ -230,6 +241,7 @@ class DeviceLink:
         self._tick()
         while True:
             data = await transport.receive()
+            self._note(RecordKind.RECEIVED, data)
             now_s = self._clock.monotonic_s()
             for message in self.session.feed(data, now_s):
                 self._follow_session()
@@ -286,6 +298,11 @@ class DeviceLink:
         data = self.session.take_output()
         if data and self._transport is not None:
             self._transport.send(data)
+            self._note(RecordKind.SENT, data)
+
+    def _note(self, kind: RecordKind, data: bytes = b"") -> None:
+        if self.tap is not None:
+            self.tap.note(kind, data)
 
     def _lose(self, error: LinkLost) -> None:
         if self.is_heard:
@@ -299,6 +316,8 @@ class DeviceLink:
             self._ticking.cancel()
             self._ticking = None
         if self._transport is not None:
+            reason = self._transport.lost
+            self._note(RecordKind.CLOSED, b"" if reason is None else reason.message.encode())
             self._transport.close()
             self._transport = None
         self.session.close()

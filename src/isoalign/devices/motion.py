@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import structlog
 
+from isoalign.devices.clearance import ClearanceChecker
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import (
     ChannelDisagreement,
@@ -21,11 +24,21 @@ from isoalign.devices.errors import (
     LinkLost,
     MotionTimeout,
 )
-from isoalign.devices.motion_plan import MotionPlanner, PreparedMotion, apart, fraction_done
+from isoalign.devices.motion_plan import MotionPlanner, PreparedMotion, apart, fraction_of_plan
 from isoalign.devices.pulse import Pulse
-from isoalign.devices.status import ARRIVED, MOVING, SETTLING, WAITING_FOR_ENABLE, MotionPlan, MotionProgress
+from isoalign.devices.status import (
+    ARRIVED,
+    DIRECT,
+    MOVING,
+    SETTLING,
+    WAITING_FOR_ENABLE,
+    MotionPlan,
+    MotionProgress,
+)
+from isoalign.devices.stopping import StopPredictor
 from isoalign.errors import DeviceError, IsoalignError
 from isoalign.geometry import TableTopPosition
+from isoalign.geometry.motion_profile import plan_synchronised
 from isoalign.interlocks import Activity, Finding
 from isoalign.protocol.messages import CommandStatus, Latch, StopReason
 
@@ -78,14 +91,24 @@ class Motion:
         self.changed.fire()
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A straight part of a motion; ``begun_s`` is when the whole motion began."""
+
+    start: TableTopPosition
+    target: TableTopPosition
+    begun_s: float
+    is_last: bool
+
+
 class MotionRunner:
     """Prepares motions and carries them out, one at a time."""
 
-    def __init__(self, controller: DeviceController) -> None:
+    def __init__(self, controller: DeviceController, clearance: ClearanceChecker | None = None) -> None:
         self._controller = controller
         self._config = controller.config
         self._clock = controller.clock
-        self._planner = MotionPlanner(controller)
+        self._planner = MotionPlanner(controller, clearance)
         self._current: Motion | None = None
 
     async def execute(self, plan_id: str, peer: int) -> AsyncGenerator[MotionProgress, None]:
@@ -115,10 +138,10 @@ class MotionRunner:
             if not motion.is_over:
                 self._abandon(motion)
 
-    async def prepare(self, target: TableTopPosition) -> MotionPlan:
+    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
         """See :meth:`~isoalign.devices.motion_plan.MotionPlanner.prepare`."""
         await self._controller.await_reports()
-        return self._planner.prepare(target)
+        return await self._planner.prepare(target, approach)
 
     def hold(self, reason: str) -> None:
         """Stop everything. Always legal, never refused."""
@@ -205,35 +228,50 @@ class MotionRunner:
         self._controller.require_permitted(Activity.MOTION)
 
     async def _move(self, motion: Motion) -> None:
-        controller, couch = self._controller, self._controller.require_couch()
-        plan = motion.prepared.plan
+        """All stages of the plan, under one press of the bar: it counts as released as soon as it is let go once."""
+        controller, plan = self._controller, motion.prepared.plan
         self._planner.require_valid(motion.prepared)
+        pendant = controller.require_pendant()
+        press = pendant.press_count
+        pendant.use_press()
+        controller.begin(Activity.MOTION)
+        begun_s = self._clock.monotonic_s()
+        places = (plan.start, *plan.waypoints, plan.target)
+        for first, last in pairwise(places):
+            if pendant.press_count != press:  # whatever became of the message that said it was let go
+                raise EnableReleased("the enable bar was let go and pressed again between two parts of the motion")
+            await self._stage(motion, Stage(first, last, begun_s, is_last=last is plan.target))
+
+    async def _stage(self, motion: Motion, stage: Stage) -> None:
+        """One straight part of the way, from rest to rest."""
+        controller, couch = self._controller, self._controller.require_couch()
+        self._require_no_fault()
         start = couch.fresh_reading(controller.monitor.settings.state_limit_s).position
         assert start is not None
-        controller.require_pendant().use_press()
-        controller.begin(Activity.MOTION)
-        self._require_no_fault()
+        profile = plan_synchronised(start.values, stage.target.values, couch.motion_limits)
+        predictor = StopPredictor(profile, couch.servo_lag_s)
         generation = couch.link.generation
-        command_id = couch.begin_move(plan.target, start)
+        controller.begin_stage()
+        command_id = couch.begin_move(stage.target, start)
         begun_s = self._clock.monotonic_s()
-        limit_s = 1.1 * plan.duration_s + self._config.settling_s
+        limit_s = 1.1 * profile.duration_s + self._config.settling_s
         phase = MOVING
         while True:
             self._require_no_fault()
-            elapsed_s = self._clock.monotonic_s() - begun_s
-            self._report(motion, phase, elapsed_s)
+            now_s = self._clock.monotonic_s()
+            self._report(motion, stage, phase, predictor)
             if couch.link.generation != generation:
                 raise LinkLost("the couch began a new session during the motion", device="couch")
             status = couch.link.progress(command_id).status
             if status is CommandStatus.DONE:
-                phase = SETTLING
-                if self._has_arrived(plan.target):
-                    self._report(motion, ARRIVED, elapsed_s)
+                phase = SETTLING if stage.is_last else MOVING
+                if self._has_arrived(stage.target):
+                    self._report(motion, stage, ARRIVED if stage.is_last else MOVING, None)
                     return
             elif status in {CommandStatus.REJECTED, CommandStatus.ABORTED}:
                 raise self._refusal(command_id)
-            if elapsed_s > limit_s:
-                raise self._not_arrived(plan.target, elapsed_s)
+            if now_s - begun_s > limit_s:
+                raise self._not_arrived(stage.target, now_s - stage.begun_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.tick_s * 5):
                     await controller.changed.wait()
@@ -276,14 +314,22 @@ class MotionRunner:
             return error(f"the couch stopped by itself: {latch.name}", latch=latch.name)
         return CouchFault(text, device="couch")
 
-    def _report(self, motion: Motion, phase: str, elapsed_s: float) -> None:
-        reading = self._controller.require_couch().reading
-        position = None if reading is None else reading.value.position
-        if position is None:
+    def _report(self, motion: Motion, stage: Stage, phase: str, predictor: StopPredictor | None) -> None:
+        observed = self._controller.require_couch().reading
+        position = None if observed is None else observed.value.position
+        if observed is None or position is None:
             return
-        plan = motion.prepared.plan
-        fraction = 1.0 if phase == ARRIVED else max(motion.progress.fraction, fraction_done(plan, position))
-        motion.report(MotionProgress(phase, position, elapsed_s, plan.duration_s, fraction))
+        plan, now_s = motion.prepared.plan, self._clock.monotonic_s()
+        done = fraction_of_plan(plan, stage.start, position)
+        fraction = 1.0 if phase == ARRIVED else max(motion.progress.fraction, done)
+        stop_mm = stop_deg = 0.0
+        if predictor is not None and phase == MOVING:
+            velocity = [axis.velocity for axis in observed.value.axes]
+            stop = predictor.stop_distance(position.values, velocity, observed.age_s(now_s))
+            stop_mm, stop_deg = float(stop[:3].max()), float(stop[3:].max())
+        motion.report(
+            MotionProgress(phase, position, now_s - stage.begun_s, plan.duration_s, fraction, stop_mm, stop_deg)
+        )
 
     def _error_of(self, finding: Finding) -> DeviceError:
         kind = ERRORS.get(finding.rule_id, InterlockOpen)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import numpy as np
+
+from isoalign.devices.clearance import ClearanceChecker
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.couch import CouchReading
-from isoalign.devices.errors import PlanExpired, TargetOutOfLimits
-from isoalign.devices.status import MotionPlan
-from isoalign.geometry import AXES, Representation, TableTopPosition, TravelLimits
+from isoalign.devices.errors import BadParameters, PlanExpired, TargetOutOfLimits
+from isoalign.devices.status import APPROACHES, DIRECT, UNIDIRECTIONAL, MotionPlan
+from isoalign.geometry import AXES, Array, Representation, TableTopPosition, TravelLimits
 from isoalign.geometry.motion_profile import plan_synchronised
 
 PLANS_KEPT = 16
+LAST_PART = 0.1
 STOP_LATENCY_S = 0.02
 """Added to the servo lag for the stop distance that a plan reports: one state period until a fault is seen."""
 
@@ -28,21 +33,54 @@ class PreparedMotion:
 
 
 class MotionPlanner:
-    """Makes plans and keeps them until they are used or have become invalid."""
+    """Makes plans and keeps them until they are used or have become invalid.
 
-    def __init__(self, controller: DeviceController) -> None:
+    Parameters
+    ----------
+    controller : DeviceController
+    clearance : ClearanceChecker or None
+        None: plans say that the clearance was not checked.
+    """
+
+    def __init__(self, controller: DeviceController, clearance: ClearanceChecker | None = None) -> None:
         self._controller = controller
+        self._clearance = clearance
         self._config = controller.config
         self._clock = controller.clock
         self._plans: dict[str, PreparedMotion] = {}
 
-    def prepare(self, target: TableTopPosition) -> MotionPlan:
+    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
         """Check a target and work out the motion to it from where the couch stands. Nothing moves.
+
+        Parameters
+        ----------
+        target : TableTopPosition
+        approach : str
+            "unidirectional": the last part of the way of every axis goes in the direction that is configured, so that
+            the play of its gears is always taken up from the same side.
 
         Raises
         ------
-        TargetOutOfLimits, StaleState, MotionBusy, NotPresent
+        TargetOutOfLimits, ClearanceTooSmall, ClearanceNotKnown, ClearanceTimeout, StaleState, MotionBusy, NotPresent
+        PlanExpired
+            When the couch, or what may be done, has changed while the clearance was looked for.
         """
+        prepared, stop = self._draft(target, approach)
+        if self._clearance is not None:
+            plan = prepared.plan
+            clearance = await self._clearance.check((plan.start, *plan.waypoints, plan.target), stop.tolist())
+            prepared = replace(prepared, plan=replace(plan, clearance=clearance))
+            self._controller.require_idle()
+            self.require_valid(prepared)
+        self._plans[prepared.plan.plan_id] = prepared
+        while len(self._plans) > PLANS_KEPT:
+            del self._plans[next(iter(self._plans))]
+        return prepared.plan
+
+    def _draft(self, target: TableTopPosition, approach: str) -> tuple[PreparedMotion, Array]:
+        """A plan without its clearance, and the longest way that each axis may need to stop."""
+        if approach not in APPROACHES:
+            raise BadParameters(f"an approach is one of {', '.join(APPROACHES)}, not {approach!r}")
         controller = self._controller
         couch = controller.require_couch()
         controller.require_pendant()
@@ -50,29 +88,45 @@ class MotionPlanner:
         reading = couch.fresh_reading(controller.monitor.settings.state_limit_s)
         limits = couch.motion_limits
         goal = target.in_representation(Representation.IEC_61217)
-        over = TravelLimits(controller.monitor.settings.soft_limits).violations(goal)
-        if over:
-            named = ", ".join(f"{axis} by {abs(excess):.2f}" for axis, excess in over.items())
-            raise TargetOutOfLimits(f"the target lies outside the soft limits: {named}", excess=over)
+        self._require_inside(goal, "the target")
         start = reading.position
         assert start is not None
-        profile = plan_synchronised(start.values, goal.values, limits)
-        stop = profile.largest_stop_distance(reaction_s=couch.servo_lag_s + STOP_LATENCY_S)
+        waypoints = self._waypoints(start, goal) if approach == UNIDIRECTIONAL else ()
+        for waypoint in waypoints:
+            self._require_inside(waypoint, "the point from which the target is approached")
+        stages = [
+            plan_synchronised(first.values, last.values, limits) for first, last in pairwise((start, *waypoints, goal))
+        ]
+        reaction_s = couch.servo_lag_s + STOP_LATENCY_S
+        stop = np.max([stage.largest_stop_distance(reaction_s=reaction_s) for stage in stages], axis=0)
         plan = MotionPlan(
             plan_id=secrets.token_hex(8),
             start=start,
             target=goal,
-            duration_s=profile.duration_s,
+            duration_s=sum(stage.duration_s for stage in stages),
             stop_distance_mm=float(stop[:3].max()),
             stop_distance_deg=float(stop[3:].max()),
             expires_in_s=self._config.plan_expiry_s,
+            approach=approach,
+            waypoints=waypoints,
         )
-        self._plans[plan.plan_id] = PreparedMotion(
-            plan, self._clock.monotonic_s(), couch.link.generation, controller.plan_epoch
-        )
-        while len(self._plans) > PLANS_KEPT:
-            del self._plans[next(iter(self._plans))]
-        return plan
+        made_at_s = self._clock.monotonic_s()
+        return PreparedMotion(plan, made_at_s, couch.link.generation, controller.plan_epoch), stop
+
+    def _waypoints(self, start: TableTopPosition, goal: TableTopPosition) -> tuple[TableTopPosition, ...]:
+        """None when the straight way comes from the right side anyway, by more than the last part on every axis."""
+        last_part = self._config.approach.last_part
+        ways = [after - before for before, after in zip(start.values, goal.values, strict=True)]
+        if all(way / part >= 1.0 for way, part in zip(ways, last_part, strict=True)):
+            return ()
+        values = [value - part for value, part in zip(goal.values, last_part, strict=True)]
+        return (TableTopPosition.from_values(Representation.IEC_61217, values),)
+
+    def _require_inside(self, position: TableTopPosition, what: str) -> None:
+        over = TravelLimits(self._controller.monitor.settings.soft_limits).violations(position)
+        if over:
+            named = ", ".join(f"{axis} by {abs(excess):.2f}" for axis, excess in over.items())
+            raise TargetOutOfLimits(f"{what} lies outside the soft limits: {named}", excess=over)
 
     def take(self, plan_id: str) -> PreparedMotion:
         """A plan that still holds; it can be taken once. Raises PlanExpired or StaleState."""
@@ -109,10 +163,19 @@ def apart(reading: CouchReading, position: TableTopPosition, limit_mm: float, li
     return ", ".join(parts)
 
 
-def fraction_done(plan: MotionPlan, position: TableTopPosition) -> float:
-    """How much of the way is done, by the axis that has the longest way in its own unit; 0 to 1."""
-    way = [target - start for start, target in zip(plan.start.values, plan.target.values, strict=True)]
+def fraction_done(start: TableTopPosition, target: TableTopPosition, position: TableTopPosition) -> float:
+    """How much of a straight way is done, by the axis that has the longest way in its own unit; 0 to 1."""
+    way = [after - before for before, after in zip(start.values, target.values, strict=True)]
     axis = max(range(len(AXES)), key=lambda index: abs(way[index]))
     if abs(way[axis]) < 1e-6:
         return 1.0
-    return min(1.0, max(0.0, (position.values[axis] - plan.start.values[axis]) / way[axis]))
+    return min(1.0, max(0.0, (position.values[axis] - start.values[axis]) / way[axis]))
+
+
+def fraction_of_plan(plan: MotionPlan, stage_start: TableTopPosition, position: TableTopPosition) -> float:
+    """How much of a plan is done; the short last part of an approach from one side counts for a tenth."""
+    if not plan.waypoints:
+        return fraction_done(plan.start, plan.target, position)
+    if stage_start == plan.start:
+        return (1 - LAST_PART) * fraction_done(plan.start, plan.waypoints[0], position)
+    return 1 - LAST_PART + LAST_PART * fraction_done(plan.waypoints[-1], plan.target, position)

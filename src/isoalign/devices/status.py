@@ -99,16 +99,75 @@ class RoomDeviceStatus:
             raise IpcProtocolError(f"not a device status: {error!r}") from error
 
 
+DIRECT = "direct"
+UNIDIRECTIONAL = "unidirectional"
+APPROACHES = (DIRECT, UNIDIRECTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanClearance:
+    """How near the couch, with who lies on it, comes to the machine on the way of a plan.
+
+    Attributes
+    ----------
+    least_mm : float
+        No checked pair of parts comes nearer anywhere on the way; a lower bound.
+    required_mm, stop_mm : float
+        What was required, and the part of it that a stop may need.
+    parts : (str, str)
+        Those that come nearest.
+    position : TableTopPosition
+        Where they do, IEC 61217.
+    unchecked : tuple of (str, str)
+        Pairs of bodies about which this says nothing.
+    """
+
+    least_mm: float
+    required_mm: float
+    stop_mm: float
+    parts: tuple[str, str]
+    position: TableTopPosition
+    unchecked: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        words = f"{self.least_mm:.0f} mm between {self.parts[0]} and {self.parts[1]} ({self.required_mm:.0f} required)"
+        left_out = ", ".join(dict.fromkeys(first for first, _ in self.unchecked))
+        return f"{words}; not checked: {left_out}" if left_out else words
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types."""
+        wire = {f.name: getattr(self, f.name) for f in fields(self)}
+        pairs = [list(pair) for pair in self.unchecked]
+        return wire | {"position": position_to_wire(self.position), "parts": list(self.parts), "unchecked": pairs}
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject) -> PlanClearance:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            pairs = tuple((str(first), str(second)) for first, second in wire["unchecked"])
+            first, second = wire["parts"]
+            changed = {"position": position_from_wire(wire["position"]), "parts": (first, second), "unchecked": pairs}
+            return cls(**(wire | changed))
+        except (KeyError, TypeError, ValueError) as error:
+            raise IpcProtocolError(f"not a clearance: {error!r}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class MotionPlan:
     """A motion that the daemon has checked and is ready to begin, once, from where the couch is now.
 
     Attributes
     ----------
+    approach : str
+        "direct" or "unidirectional".
+    waypoints : tuple of TableTopPosition
+        Where the couch comes to rest on the way, IEC 61217.
+    clearance : PlanClearance or None
+        None: the clearance was not checked; this room has no model of what stands in it.
     duration_s : float
         Of the profile, without settling.
     stop_distance_mm, stop_distance_deg : float
-        How far the couch goes on, at most, after a stop at the highest speed: largest linear and angular axis.
+        How far the couch goes on, at most, after a stop anywhere on the way: largest linear and angular axis.
     expires_in_s : float
         Counted from the moment it was prepared.
     """
@@ -120,17 +179,36 @@ class MotionPlan:
     stop_distance_mm: float
     stop_distance_deg: float
     expires_in_s: float
+    approach: str = DIRECT
+    waypoints: tuple[TableTopPosition, ...] = ()
+    clearance: PlanClearance | None = None
+
+    @property
+    def clearance_in_words(self) -> str:
+        """For people; "not checked" without a model of the room."""
+        return "not checked" if self.clearance is None else str(self.clearance)
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""
         wire = {f.name: getattr(self, f.name) for f in fields(self)}
-        return wire | {"start": position_to_wire(self.start), "target": position_to_wire(self.target)}
+        return wire | {
+            "start": position_to_wire(self.start),
+            "target": position_to_wire(self.target),
+            "waypoints": [position_to_wire(waypoint) for waypoint in self.waypoints],
+            "clearance": None if self.clearance is None else self.clearance.to_wire(),
+        }
 
     @classmethod
     def from_wire(cls, wire: JsonObject) -> MotionPlan:
         """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
         try:
-            changed = {"start": position_from_wire(wire["start"]), "target": position_from_wire(wire["target"])}
+            clearance = wire["clearance"]
+            changed = {
+                "start": position_from_wire(wire["start"]),
+                "target": position_from_wire(wire["target"]),
+                "waypoints": tuple(position_from_wire(waypoint) for waypoint in wire["waypoints"]),
+                "clearance": None if clearance is None else PlanClearance.from_wire(clearance),
+            }
             return cls(**(wire | changed))
         except (KeyError, TypeError) as error:
             raise IpcProtocolError(f"not a motion plan: {error!r}") from error
@@ -144,13 +222,25 @@ ARRIVED = "arrived"
 
 @dataclass(frozen=True, slots=True)
 class MotionProgress:
-    """Where a motion has come to. ``phase`` is one of the constants of this module; ``fraction`` is 0 to 1."""
+    """Where a motion has come to.
+
+    Attributes
+    ----------
+    phase : str
+        One of the constants of this module.
+    fraction : float
+        0 to 1.
+    stop_distance_mm, stop_distance_deg : float
+        How far the couch would go on from ``position`` if STOP reached it now: largest linear and angular axis.
+    """
 
     phase: str
     position: TableTopPosition
     elapsed_s: float
     expected_s: float
     fraction: float
+    stop_distance_mm: float = 0.0
+    stop_distance_deg: float = 0.0
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""

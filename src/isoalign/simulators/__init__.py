@@ -1,6 +1,6 @@
 """Firmware simulators as processes of their own, and the virtual patient that their imagers see.
 
-``python -m isoalign.simulators couch|imager|pendant`` starts one simulator. The virtual patient
+``python -m isoalign.simulators couch|imager|pendant|gantry|link`` starts one simulator. The virtual patient
 (:mod:`~isoalign.simulators.scene`, :mod:`~isoalign.simulators.panel_image`, :mod:`~isoalign.simulators.raycast`,
 :mod:`~isoalign.simulators.phantom`) has its own exact ray caster, so that no image shows what the matcher assumes.
 

@@ -1,4 +1,4 @@
-"""``python -m isoalign.simulators couch|imager|pendant|link``: one simulator as a process of its own."""
+"""``python -m isoalign.simulators couch|imager|pendant|gantry|link``: one simulator as a process of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ KINDS = {
     "couch": "six-axis couch on a pseudo-terminal",
     "imager": "generator and flat panel of one kV imager on TCP",
     "pendant": "hand pendant with the enabling switch on TCP",
+    "gantry": "gantry with the kV imager arm on TCP",
     "link": "a line between a driver and a simulator, to be spoiled by command",
 }
 MODULES = {"link": "link_proxy"}

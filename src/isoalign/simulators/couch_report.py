@@ -18,13 +18,13 @@ from isoalign.protocol.messages import (
     Latch,
     Move,
 )
-from isoalign.simulators.couch_physics import Array, CouchPhysicsParameters
+from isoalign.simulators.couch_physics import CouchPhysicsParameters
+from isoalign.simulators.servo_body import Array
 
 if TYPE_CHECKING:
     from isoalign.simulators.couch_firmware import CouchFirmware
 
 MICRO = np.array([1e3, 1e3, 1e3, 1e6, 1e6, 1e6])
-_AGE_MAX_S = 4000
 
 
 def state_of(
@@ -33,42 +33,25 @@ def state_of(
     """The state that goes out."""
     primary = couch.body.primary()
     known = micro_from_axes(0.0 if value is None else value for value in primary)
-    age_s = couch.token.age_s(now_s)
     return CouchState(
         device_time_us=couch.session.device_time_us(now_s),
         state_count=state_count,
         mode=couch.mode(now_s),
         latch=couch.latch,
-        status=_status(couch, now_s),
+        status=couch.conditions(CouchStatus, now_s),
         last_command_id=couch.session.commands.last_id,
         last_command_status=couch.session.commands.last_status,
         host_counter=couch.session.host.counter,
         client_counter=couch.session.client.counter,
         press_count=couch.token.press_count,
         token_counter=couch.token.counter,
-        token_age_us=round(age_s * 1e6) if age_s < _AGE_MAX_S else None,
+        token_age_us=couch.token_age_us(now_s),
         following_error_axis=following_error_axis,
         primary_micro=tuple(None if value is None else micro for value, micro in zip(primary, known, strict=True)),
         secondary_micro=micro_from_axes(couch.body.secondary()),
         velocity_micro_per_s=micro_from_axes(couch.body.seen_velocity()),
         target_micro=micro_from_axes(target),
     )
-
-
-def _status(couch: CouchFirmware, now_s: float) -> CouchStatus:
-    status = CouchStatus(0)
-    for flag, holds in (
-        (CouchStatus.STANDSTILL, couch.is_standing),
-        (CouchStatus.BRAKES_ENGAGED, couch.body.brakes_engaged),
-        (CouchStatus.REFERENCED, couch.referenced),
-        (CouchStatus.HOST_FRESH, couch.session.is_open and couch.session.host.is_fresh(now_s)),
-        (CouchStatus.CLIENT_FRESH, couch.session.client.is_fresh(now_s)),
-        (CouchStatus.TOKEN_FRESH, couch.token.is_fresh(now_s)),
-        (CouchStatus.PRESS_VALID, couch.token.press_is_new),
-    ):
-        if holds:
-            status |= flag
-    return status
 
 
 def axis_info(
@@ -108,10 +91,4 @@ def objection(couch: CouchFirmware, command: Move, now_s: float) -> tuple[Comman
         tolerance = START_TOLERANCE_UM if axis < 3 else START_TOLERANCE_UDEG
         if expected is not None and abs(expected - measured[axis] * MICRO[axis]) > tolerance:
             return CommandReason.START_MISMATCH, axis
-    if not couch.session.client.is_fresh(now_s):
-        return CommandReason.CLIENT_NOT_FRESH, 0
-    if not couch.token.is_fresh(now_s):
-        return CommandReason.NOT_ENABLED, 0
-    if not couch.token.press_is_new:
-        return CommandReason.NEW_PRESS_NEEDED, 0
-    return CommandReason.NONE, 0
+    return couch.enabling_objection(now_s), 0

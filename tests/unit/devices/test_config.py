@@ -9,15 +9,28 @@ from typing import Any
 
 import pytest
 
+from isoalign.devices.clearance_config import (
+    ClearanceConfig,
+    MachineConfig,
+    PartConfig,
+    RoomConfig,
+    clearance_to_wire,
+    parse_clearance,
+)
+from isoalign.devices.clearance_room import machine_state, room_description, room_model
 from isoalign.devices.config import (
+    ApproachConfig,
     DaemonConfig,
     ImagerAddress,
+    RecordConfig,
     SerialAddress,
     TcpAddress,
     load_daemon_config,
     parse_daemon_config,
 )
 from isoalign.devices.errors import BadDeviceConfig
+from isoalign.geometry import Representation, TableTopPosition
+from isoalign.geometry.clearance import clearance_at, default_room_without_patient
 
 TCP = {"host": "127.0.0.1", "port": 4001}
 GOOD: dict[str, Any] = {
@@ -28,6 +41,21 @@ GOOD: dict[str, Any] = {
     "limits": {"lateral": [-250, 250.5]},
     "exposure_limit_s": 7,
     "secondary_lag_s": {"pitch": 0.03},
+    "clearance": {
+        "room": {
+            "parts": [
+                {"name": "top", "frame": "table_top", "vertices_mm": [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+                {"name": "arm", "frame": "gantry", "vertices_mm": [[0, 0, 0.5]], "arm": "A", "slides": False},
+            ],
+            "pairs": [["top", "arm"]],
+            "uncertainty_mm": 0,
+            "patient_unchecked": True,
+        },
+        "required_mm": 25,
+        "machine": {"gantry_angle_deg": -90, "arm_angles_deg": {"A": 0}},
+    },
+    "approach": {"overshoot_mm": 1, "signs": {"vertical": -1}},
+    "record": {"folder": "/var/record", "file_mb": 2, "files": 3},
 }
 
 
@@ -43,7 +71,54 @@ def test_good_file(tmp_path: Path) -> None:
         limits={"lateral": (-250.0, 250.5)},
         exposure_limit_s=7.0,
         secondary_lag_s={"pitch": 0.03},
+        clearance=ClearanceConfig(
+            room=RoomConfig(
+                parts=(
+                    PartConfig("top", "table_top", ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))),
+                    PartConfig("arm", "gantry", ((0, 0, 0.5),), arm="A"),
+                ),
+                pairs=(("top", "arm"),),
+                uncertainty_mm=0.0,
+                patient_unchecked=True,
+            ),
+            required_mm=25.0,
+            machine=MachineConfig(gantry_angle_deg=-90.0, arm_angles_deg={"A": 0.0}),
+        ),
+        approach=ApproachConfig(overshoot_mm=1.0, signs={"vertical": -1}),
+        record=RecordConfig(Path("/var/record"), 2.0, 3),
     )
+
+
+def test_what_the_worker_reads_is_what_the_daemon_read() -> None:
+    config = parse_daemon_config(GOOD).clearance
+    assert config is not None
+    assert parse_clearance(json.loads(json.dumps(clearance_to_wire(config))), "clearance") == config
+    example = parse_clearance({"room": "example"}, "clearance")
+    assert example.room is None
+    assert example.required_mm == 30.0
+    assert parse_clearance(json.loads(json.dumps(clearance_to_wire(example))), "clearance") == example
+
+
+def test_a_room_model_written_out_and_read_in_is_the_same_room() -> None:
+    model = default_room_without_patient(required_clearance_mm=30.0)
+    content = {"room": room_description(model), "machine": {"gantry_angle_deg": 0, "snout_extension_mm": 100}}
+    config = parse_clearance(json.loads(json.dumps(content)), "clearance")
+    again = room_model(config)
+    assert [part.name for part in again.parts] == [part.name for part in model.parts]
+    assert again.pairs == model.pairs
+    assert again.unchecked == model.unchecked
+    here = TableTopPosition(Representation.IEC_61217, 10.0, 700.0, -120.0, 0.0, 0.0, 20.0)
+    nearest = [clearance_at(one, here, machine_state(one, config.machine)).nearest for one in (model, again)]
+    assert nearest[0].parts == nearest[1].parts
+    assert nearest[0].clearance_mm == pytest.approx(nearest[1].clearance_mm, abs=1e-3)
+
+
+def test_nothing_is_checked_and_recorded_unless_asked_for() -> None:
+    config = parse_daemon_config({"socket": "/s"})
+    assert config.clearance is None
+    assert config.record is None
+    assert config.approach.last_part == (0.5, 0.5, 0.5, 0.05, 0.05, 0.05)
+    assert parse_daemon_config({"socket": "/s", "record": "/folder"}).record == RecordConfig(Path("/folder"))
 
 
 def test_room_without_couch_and_pendant() -> None:
@@ -73,6 +148,26 @@ def test_room_without_couch_and_pendant() -> None:
         (("exposure_limit_s",), True, "exposure_limit_s"),
         (("arrival_tolerance_mm",), "small", "arrival_tolerance_mm"),
         (("secondary_lag_s", "pitch"), -1, "secondary_lag_s.pitch"),
+        (("clearance", "require_mm"), 30, "clearance.require_mm"),
+        (("clearance", "required_mm"), 0, "clearance.required_mm"),
+        (("clearance", "room"), "mine", "clearance.room"),
+        (("clearance", "room", "walls"), [], "clearance.room.walls"),
+        (("clearance", "room", "parts"), {}, "clearance.room.parts"),
+        (("clearance", "room", "parts", 0, "frame"), "couch", "clearance.room.parts[0].frame"),
+        (("clearance", "room", "parts", 1, "vertices_mm", 0), [1, 2], "clearance.room.parts[1].vertices_mm"),
+        (("clearance", "room", "parts", 1, "vertices_mm", 0), [1, 2, "3"], "clearance.room.parts[1].vertices_mm"),
+        (("clearance", "room", "parts", 1, "slides"), 1, "clearance.room.parts[1].slides"),
+        (("clearance", "room", "pairs", 0), ["top"], "clearance.room.pairs[0]"),
+        (("clearance", "room", "patient_unchecked"), "yes", "clearance.room.patient_unchecked"),
+        (("clearance", "machine", "gantry_angle_deg"), "0", "clearance.machine.gantry_angle_deg"),
+        (("clearance", "machine", "arm_angles_deg"), [0], "clearance.machine.arm_angles_deg"),
+        (("approach", "signs", "yaw"), 1, "approach.signs.yaw"),
+        (("approach", "signs", "pitch"), 2, "approach.signs.pitch"),
+        (("approach", "signs", "pitch"), True, "approach.signs.pitch"),
+        (("approach", "overshoot_deg"), 0, "approach.overshoot_deg"),
+        (("record", "folder"), "", "record.folder"),
+        (("record", "files"), 0.5, "record.files"),
+        (("record",), 7, "record"),
     ],
 )
 def test_every_mistake_is_named(path: tuple[Any, ...], value: Any, named: str) -> None:

@@ -13,9 +13,11 @@ import pytest
 from isoalign.devices.errors import IpcProtocolError
 from isoalign.devices.status import (
     MOVING,
+    UNIDIRECTIONAL,
     MotionPlan,
     MotionProgress,
     OpenInterlock,
+    PlanClearance,
     RawImage,
     RoomDeviceStatus,
     position_from_wire,
@@ -67,8 +69,21 @@ def test_status_with_a_blind_encoder() -> None:
 def test_plan_and_progress() -> None:
     plan = MotionPlan("id", HERE, THERE.in_representation(Representation.IEC_61217), 3.5, 2.0, 0.3, 60.0)
     assert MotionPlan.from_wire(over_the_wire(plan.to_wire())) == plan
+    assert plan.clearance_in_words == "not checked"
     progress = MotionProgress(MOVING, HERE, 1.0, 3.5, 0.25)
     assert MotionProgress.from_wire(over_the_wire(progress.to_wire())) == progress
+
+
+def test_plan_with_everything() -> None:
+    unchecked = (("patient", "nozzle"), ("patient", "snout"))
+    clearance = PlanClearance(41.6, 39.1, 9.1, ("couch top", "snout"), HERE, unchecked)
+    goal = THERE.in_representation(Representation.IEC_61217)
+    plan = MotionPlan("id", HERE, goal, 3.5, 2.0, 0.3, 60.0, UNIDIRECTIONAL, (HERE, goal), clearance)
+    assert MotionPlan.from_wire(over_the_wire(plan.to_wire())) == plan
+    words = "42 mm between couch top and snout (39 required); not checked: patient"
+    assert plan.clearance_in_words == words
+    with pytest.raises(IpcProtocolError):
+        MotionPlan.from_wire(over_the_wire(plan.to_wire()) | {"clearance": {"least_mm": 1.0}})
 
 
 def test_position_keeps_its_representation() -> None:

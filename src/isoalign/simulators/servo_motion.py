@@ -1,4 +1,4 @@
-"""Parts of the couch's firmware that need no protocol: a motion with its stop, and the watch over its axes."""
+"""Parts of a motion firmware that need no protocol: a motion with its stop, and the watch over the axes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from isoalign.geometry.motion_profile import MotionLimits, StopMotion, SynchronisedProfile
-from isoalign.simulators.couch_physics import AXIS_COUNT, Array
+from isoalign.simulators.servo_body import Array
 
-FOLLOWING_LIMIT = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 0.3])
 FOLLOWING_LIMIT_PER_SPEED_S = 0.04
 FOLLOWING_TIME_S = 0.05
-LEAVING_SPEED = np.array([2.0, 2.0, 2.0, 0.2, 0.2, 0.2])
-SWITCH_SLACK = np.array([0.2, 0.2, 0.2, 0.02, 0.02, 0.02])
 LATE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MotionTolerances:
+    """What counts as arrived, standing, following and within travel; mm or degrees, per s, shape (axes,).
+
+    Attributes
+    ----------
+    settled, settled_speed : ndarray
+        So near to the target and so slow an axis has arrived.
+    following : ndarray
+        Largest distance from the set point, besides what the speed explains.
+    leaving_speed : ndarray
+        An axis that is faster than this after it should have stopped does not stop.
+    switch_slack : ndarray
+        How far beyond the travel the switches at its ends lie.
+    """
+
+    settled: Array
+    settled_speed: Array
+    following: Array
+    leaving_speed: Array
+    switch_slack: Array
 
 
 @dataclass(slots=True)
@@ -60,23 +80,24 @@ class FollowingWatch:
     Attributes
     ----------
     axis : int
-        The axis that did not follow; ``AXIS_COUNT`` for none.
+        The axis that did not follow; the number of axes for none.
     """
 
-    def __init__(self) -> None:
-        self.axis = AXIS_COUNT
+    def __init__(self, tolerances: MotionTolerances) -> None:
+        self._tolerances = tolerances
+        self.axis = tolerances.following.size
         self._lost_since_s: float | None = None
         self._leaving_since_s: float | None = None
 
     def begin(self) -> None:
         """A new motion, or everything cleared."""
-        self.axis = AXIS_COUNT
+        self.axis = self._tolerances.following.size
         self._lost_since_s = self._leaving_since_s = None
 
     def has_lost(self, motion: Motion, measured: Array, now_s: float) -> bool:
         """Whether an axis has been too far from its set point for too long."""
         error = np.abs(measured - motion.set_point(now_s))
-        allowed = FOLLOWING_LIMIT + FOLLOWING_LIMIT_PER_SPEED_S * np.abs(motion.set_speed(now_s))
+        allowed = self._tolerances.following + FOLLOWING_LIMIT_PER_SPEED_S * np.abs(motion.set_speed(now_s))
         lost = bool((error > allowed).any())
         if lost:
             self.axis = int(np.argmax(error - allowed))
@@ -89,17 +110,18 @@ class FollowingWatch:
             self._leaving_since_s = None
             return False
         error = drive - motion.set_point(now_s)
-        away = (np.abs(error) > FOLLOWING_LIMIT) & (error * velocity > 0) & (np.abs(velocity) > LEAVING_SPEED)
+        fast = np.abs(velocity) > self._tolerances.leaving_speed
+        away = (np.abs(error) > self._tolerances.following) & (error * velocity > 0) & fast
         self._leaving_since_s = _since(self._leaving_since_s, now_s, holds=bool(away.any()))
         if self._leaving_since_s is not None and now_s - self._leaving_since_s >= FOLLOWING_TIME_S:
             return True
-        return now_s > motion.ends_s() + LATE_S and bool((np.abs(velocity) > LEAVING_SPEED).any())
+        return now_s > motion.ends_s() + LATE_S and bool(fast.any())
 
 
-def beyond_travel(drive: Array, velocity: Array, travel: Sequence[tuple[float, float]]) -> int | None:
+def beyond_travel(drive: Array, velocity: Array, travel: Sequence[tuple[float, float]], slack: Array) -> int | None:
     """The axis that has passed a limit switch on its way out, or None."""
     low, high = np.array(travel).T
-    out = ((drive > high + SWITCH_SLACK) & (velocity > 0)) | ((drive < low - SWITCH_SLACK) & (velocity < 0))
+    out = ((drive > high + slack) & (velocity > 0)) | ((drive < low - slack) & (velocity < 0))
     return int(np.argmax(out)) if out.any() else None
 
 

@@ -1,0 +1,314 @@
+"""``isoalign couch``: look at the couch, move it, hold it, by way of a device daemon that runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from cyclopts import App, Parameter
+
+from isoalign.cli.errors import UnusableArgument
+
+if TYPE_CHECKING:
+    from isoalign.geometry import MachineScale
+    from isoalign.room.devices_tools import MotionPlan, MotionProgress, RoomDeviceStatus
+    from isoalign.room.position_notations import Notation
+
+app = App(name="couch", help="Look at the couch, move it, hold it, by way of a device daemon that runs.")
+
+PRESS = "press the enable bar of the pendant to its middle position, and keep it there until the couch has arrived"
+
+
+@app.command
+def status(
+    *,
+    socket: Path | None = None,
+    shown_in: Annotated[str, Parameter(name="--in")] = "iec61217",
+    config: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show where the couch is and what keeps it from moving.
+
+    Parameters
+    ----------
+    socket
+        Socket of the device daemon; that of the only room that runs here by default.
+    shown_in
+        How the position is shown: iec61217, isocentric, or a machine scale (see isoalign convert).
+    config
+        Configuration of the room, room.toml, for the scales that it states.
+    as_json
+        Print one JSON document.
+    """
+    from isoalign.room.devices_tools import find_socket, read_status
+    from isoalign.room.position_notations import notation_of
+
+    notation = notation_of(shown_in, _scales(config))
+    notation.require_usable()
+    found = read_status(find_socket(socket))
+    if as_json:
+        document = {"schema": "isoalign.couch-status/1", **found.to_wire()}
+        document["shown"] = None if found.couch_position is None else _reading(notation, found.couch_position)
+        print(json.dumps(document, indent=2))
+        return 0
+    _print_status(found, notation)
+    return 0
+
+
+@app.command
+def move(
+    lateral: float,
+    longitudinal: float,
+    vertical: float,
+    pitch: float,
+    roll: float,
+    psa: float,
+    /,
+    *,
+    to: str,
+    approach: Literal["direct", "unidirectional"] = "direct",
+    socket: Path | None = None,
+    config: Path | None = None,
+    plan_only: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Move the couch to a position, while the enable bar of the pendant is held.
+
+    The plan is shown first and must be confirmed: duration, stop distance, clearance. Ctrl-C holds the couch. Negative
+    numbers are written as they are: isoalign couch move -12.5 700 -120 0 0 -5 --to iec61217
+
+    Parameters
+    ----------
+    lateral
+        Table top lateral, mm (or the unit of the scale).
+    longitudinal
+        Table top longitudinal.
+    vertical
+        Table top vertical.
+    pitch
+        Table top pitch, degrees.
+    roll
+        Table top roll, degrees.
+    psa
+        Patient support angle, degrees.
+    to
+        What the numbers mean: iec61217, isocentric, or a machine scale (see isoalign convert). Has no default, so that
+        nobody moves by numbers that are meant otherwise.
+    approach
+        unidirectional: the last part of every axis' way goes in the direction in which the couch was calibrated.
+    socket
+        Socket of the device daemon; that of the only room that runs here by default.
+    config
+        Configuration of the room, room.toml, for the scales that it states.
+    plan_only
+        Show the plan and end; nothing moves.
+    yes
+        Do not ask.
+    as_json
+        Print one JSON document.
+    """
+    from isoalign.room.devices_tools import carry_out, find_socket, prepare_move
+    from isoalign.room.position_notations import notation_of
+
+    notation = notation_of(to, _scales(config))
+    target = notation.iec_position((lateral, longitudinal, vertical, pitch, roll, psa))
+    if not (yes or plan_only) and (as_json or not sys.stdin.isatty()):
+        raise UnusableArgument(
+            "a motion must be confirmed, and there is nobody to ask",
+            hint="Confirm it on the command line with --yes, or see the plan with --plan-only.",
+        )
+    daemon = find_socket(socket)
+    plan = prepare_move(daemon, target, approach)
+    if not as_json:
+        _print_plan(plan, notation)
+    if plan_only:
+        if as_json:
+            print(json.dumps({"schema": "isoalign.couch-plan/1", **_plan_document(plan, notation)}, indent=2))
+        return 0
+    if not yes and not _confirmed():
+        print("not confirmed: nothing has moved", file=sys.stderr)
+        return 0
+    with _Shown() as shown:
+        arrived = carry_out(daemon, plan, shown)
+    if as_json:
+        document = {**_plan_document(plan, notation), "arrived": _reading(notation, arrived)}
+        print(json.dumps({"schema": "isoalign.couch-move/1", **document}, indent=2))
+    return 0
+
+
+@app.command
+def hold(
+    reason: str = "asked for on the command line",
+    /,
+    *,
+    socket: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Stop all motion and exposure, now. The next motion needs a clear and a new press of the enable bar.
+
+    Parameters
+    ----------
+    reason
+        Stands in the log and in the interlock.
+    socket
+        Socket of the device daemon; that of the only room that runs here by default.
+    as_json
+        Print one JSON document.
+    """
+    from isoalign.room import devices_tools
+
+    devices_tools.hold(devices_tools.find_socket(socket), reason)
+    if as_json:
+        print(json.dumps({"schema": "isoalign.couch-hold/1", "held": True, "reason": reason}, indent=2))
+    else:
+        print(f"held: {reason}")
+    return 0
+
+
+@app.command
+def clear(
+    *,
+    user: str,
+    reason: str,
+    socket: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Clear the interlocks whose cause is gone, in the name of a user. Nothing moves by this.
+
+    Parameters
+    ----------
+    user
+        Who clears.
+    reason
+        Why it is safe to.
+    socket
+        Socket of the device daemon; that of the only room that runs here by default.
+    as_json
+        Print one JSON document.
+    """
+    from isoalign.room import devices_tools
+
+    cleared = devices_tools.clear(devices_tools.find_socket(socket), reason, user)
+    if as_json:
+        print(json.dumps({"schema": "isoalign.couch-clear/1", "cleared": list(cleared)}, indent=2))
+    else:
+        print(f"cleared: {', '.join(cleared) or 'nothing was latched'}")
+    return 0
+
+
+class _Shown:
+    """Shows a motion on standard error; an instance is what the room tells its progress to."""
+
+    def __init__(self) -> None:
+        from isoalign.cli.progress import StepProgress
+
+        self._progress = StepProgress()
+        self._phase = ""
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+        if kind is KeyboardInterrupt:
+            print('the couch was held; go on with: isoalign couch clear --user NAME --reason "..."', file=sys.stderr)
+
+    def __call__(self, step: MotionProgress) -> None:
+        from isoalign.room.devices_tools import WAITING_FOR_ENABLE
+
+        if step.phase != self._phase:
+            self._phase = step.phase
+            if step.phase == "arrived":
+                self._progress("done", f"arrived after {step.elapsed_s:.1f} s", None)
+                return
+            if step.phase == WAITING_FOR_ENABLE:
+                self._progress("note", PRESS, None)
+            self._progress("begin", step.phase, None)
+        left_s = max(0.0, step.expected_s - step.elapsed_s)
+        self._progress("progress", f"{left_s:.0f} s left" if step.phase == "moving" else "", step.fraction)
+
+
+def _confirmed() -> bool:
+    print("Move the couch? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _scales(config: Path | None) -> Mapping[str, MachineScale]:
+    if config is None:
+        return {}
+    from isoalign.room.settings import load_settings
+
+    return load_settings(config).scales()
+
+
+def _reading(notation: Notation, position: Any) -> dict[str, Any]:
+    from isoalign.cli.convert import reading_to_json
+
+    return reading_to_json(notation, notation.values(position))
+
+
+def _plan_document(plan: MotionPlan, notation: Notation) -> dict[str, Any]:
+    return {
+        "start": _reading(notation, plan.start),
+        "target": _reading(notation, plan.target),
+        "waypoints": [_reading(notation, waypoint) for waypoint in plan.waypoints],
+        "approach": plan.approach,
+        "duration_s": plan.duration_s,
+        "stop_distance_mm": plan.stop_distance_mm,
+        "stop_distance_deg": plan.stop_distance_deg,
+        "clearance": None if plan.clearance is None else plan.clearance.to_wire(),
+        "clearance_in_words": plan.clearance_in_words,
+    }
+
+
+def _print_plan(plan: MotionPlan, notation: Notation) -> None:
+    from isoalign.cli.convert import read_out
+    from isoalign.reports.console import print_result
+    from isoalign.reports.device_console import facts_group, motion_table
+
+    start, target = notation.values(plan.start), notation.values(plan.target)
+    changes = notation.changes(start, target)
+    table = motion_table(read_out(notation, start), changes, read_out(notation, target), notation.towards(changes))
+    facts = [
+        ("duration", f"{plan.duration_s:.1f} s, while the enable bar is held"),
+        ("stop distance", f"at most {plan.stop_distance_mm:.1f} mm and {plan.stop_distance_deg:.2f}° after a stop"),
+        ("clearance", plan.clearance_in_words),
+    ]
+    if plan.waypoints:
+        facts.append(("approach", "unidirectional: rests once just beside the target; keep the bar pressed"))
+    print_result(facts_group([table], facts))
+
+
+def _print_status(found: RoomDeviceStatus, notation: Notation) -> None:
+    from isoalign.cli.convert import read_out
+    from isoalign.reports.console import print_result
+    from isoalign.reports.device_console import axes_table, facts_group
+
+    tables: list[Any] = []
+    if found.axes:
+        shown = None
+        if found.couch_position is not None and notation.name != "iec61217":
+            shown = read_out(notation, notation.values(found.couch_position))
+        tables.append(axes_table("Couch, IEC 61217", shown, found.axes))
+    age_s = found.couch_age_s
+    facts = [
+        ("couch", f"{found.mode}, {'moving or unknown' if found.moving else 'at rest'}"),
+        ("read-back", "none" if age_s is None else f"{age_s * 1000:.0f} ms old"),
+        ("doing", found.activity),
+        ("enable bar", "held" if found.enable_active else "not held"),
+        ("motion", "permitted" if found.motion_permitted else "refused"),
+        ("exposure", "permitted" if found.exposure_permitted else "refused"),
+        *((f"link {name}", state) for name, state in found.links.items()),
+    ]
+    for interlock in found.interlocks:
+        held = "latched, needs a clear" if interlock.latched else "goes with its cause"
+        facts.append(("interlock", f"{interlock.rule_id}: {interlock.text} ({held})"))
+    print_result(facts_group(tables, facts))

@@ -1,0 +1,215 @@
+"""The daemon's side of the clearance check: one worker process, one request at a time, never longer than a time.
+
+What the worker does not say is not known, and what is not known is not clear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from isoalign.devices.clearance_config import ClearanceConfig, PartConfig, clearance_to_wire
+from isoalign.devices.errors import BadDeviceConfig, ClearanceNotKnown, ClearanceTimeout, ClearanceTooSmall
+from isoalign.devices.status import PlanClearance
+from isoalign.errors import error_from_wire
+from isoalign.geometry import Representation, TableTopPosition
+
+_log = structlog.get_logger("isoalign.devices.clearance")
+
+START_LIMIT_S = 20.0
+"""A worker loads scipy and the distance library; on a busy computer that takes its time."""
+AGAIN = "Prepare the motion again; the worker is started anew. What it said last is in the daemon's log."
+LINE_LIMIT_BYTES = 1 << 20
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A search is one thread; a pool of numpy's would take the other processors from those who stop the couch."""
+
+
+class ClearanceChecker:
+    """Asks a worker process about the clearance of motions. The worker is started anew when it has died or hung.
+
+    Parameters
+    ----------
+    config : ClearanceConfig
+    """
+
+    def __init__(self, config: ClearanceConfig) -> None:
+        self._config = config
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_ready = False
+        self._turn = asyncio.Lock()
+        self._number = 0
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker, while there is one."""
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
+
+    async def start(self) -> None:
+        """Start the worker and wait until it has understood the room.
+
+        Raises
+        ------
+        BadDeviceConfig
+            When the room makes no sense.
+        ClearanceTimeout, ClearanceNotKnown
+        """
+        async with self._turn:
+            await self._ensure_worker()
+
+    async def check(self, stages: Sequence[TableTopPosition], stop: Sequence[float]) -> PlanClearance:
+        """The clearance on a way, which is enough.
+
+        Parameters
+        ----------
+        stages : sequence of TableTopPosition
+            Start, stops on the way, target; straight in the axes in between.
+        stop : sequence of float
+            Stop distance of every axis, mm and degrees; its way is added to what is required.
+
+        Raises
+        ------
+        ClearanceTooSmall
+            Names the two parts and where.
+        ClearanceNotKnown
+            When something that matters is not known, or the worker has died.
+        ClearanceTimeout
+            When there was no answer in time. The worker is ended.
+        """
+        rows = [list(stage.in_representation(Representation.IEC_61217).values) for stage in stages]
+        async with self._turn:
+            await self._ensure_worker()
+            self._number += 1
+            request = {"id": self._number, "stages": rows, "stop": [float(way) for way in stop]}
+            try:
+                async with asyncio.timeout(self._config.timeout_s):
+                    answer = await self._ask(request)
+            except TimeoutError:
+                await self._end()
+                limit_s = self._config.timeout_s
+                raise ClearanceTimeout(f"the clearance of the motion was not known within {limit_s:g} s") from None
+            except BaseException:
+                await self._end()  # died, or nobody waits any more: what it still says belongs to nobody
+                raise
+        return _finding(answer)
+
+    async def place_patient(self, parts: tuple[PartConfig, ...]) -> None:
+        """From now on this patient is on the table top; nobody, for no parts.
+
+        Raises
+        ------
+        BadDeviceConfig
+            When the parts make no sense; whoever was there before is still there.
+        ClearanceTimeout, ClearanceNotKnown
+            The patient is placed all the same, and motions are refused until a worker is ready.
+        """
+        async with self._turn:
+            before, self._config = self._config, replace(self._config, patient=parts)
+            await self._end()
+            try:
+                await self._ensure_worker()
+            except BadDeviceConfig:
+                self._config = before
+                raise
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self._end()
+
+    async def _ensure_worker(self) -> None:
+        await asyncio.sleep(0)  # so that the end of a worker that has died is noticed
+        process = self._process
+        if self._is_ready and process is not None and process.stdout is not None and not process.stdout.at_eof():
+            return
+        await self._end()
+        self.starts += 1
+        # the daemon's loop waits for the fork alone, not for the program that is loaded
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "isoalign.devices.clearance_worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | ONE_THREAD,
+            limit=LINE_LIMIT_BYTES,
+        )
+        _log.info("clearance.worker-started", pid=self._process.pid, starts=self.starts)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                answer = await self._ask(clearance_to_wire(self._config))
+        except TimeoutError:
+            await self._end()
+            raise ClearanceTimeout(f"the clearance worker was not ready within {START_LIMIT_S:g} s") from None
+        except BaseException:
+            await self._end()
+            raise
+        if "error" in answer:
+            await self._end()
+            key = "clearance.patient" if self._config.patient else "clearance.room"
+            raise BadDeviceConfig(f"{key} cannot be used: {answer['error']['message']}", key=key)
+        self._is_ready = True
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+            answer = json.loads(line) if line else None
+        except (OSError, ValueError) as error:
+            raise ClearanceNotKnown(f"the clearance worker cannot be talked to: {error}", hint=AGAIN) from error
+        if not isinstance(answer, dict):
+            raise ClearanceNotKnown("the clearance worker died before it had answered", hint=AGAIN)
+        if answer.get("id") != request.get("id"):
+            raise ClearanceNotKnown("the clearance worker answered another question", hint=AGAIN)
+        return answer
+
+    async def _end(self) -> None:
+        process, self._process, self._is_ready = self._process, None, False
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+            with contextlib.suppress(OSError):
+                await process.stdin.wait_closed()
+
+
+def _finding(answer: dict[str, Any]) -> PlanClearance:
+    if "error" in answer:
+        remote = error_from_wire(answer["error"])
+        raise ClearanceNotKnown(f"the clearance of the motion is not known: {remote.message}", cause=remote.remote_code)
+    violation = answer["violation"]
+    if violation is not None:
+        first, second = violation["parts"]
+        raise ClearanceTooSmall(
+            f"{first} and {second} keep only {violation['clearance_mm']:.1f} mm after {violation['fraction']:.0%} of "
+            f"the way, not {answer['required_mm']:.1f} mm",
+            parts=[first, second],
+            clearance_mm=violation["clearance_mm"],
+            required_mm=answer["required_mm"],
+            at=violation["at"],
+            least_mm=answer["least_mm"],
+        )
+    return PlanClearance(
+        least_mm=answer["least_mm"],
+        required_mm=answer["required_mm"],
+        stop_mm=answer["stop_mm"],
+        parts=(answer["parts"][0], answer["parts"][1]),
+        position=TableTopPosition.from_values(Representation.IEC_61217, answer["at"]),
+        unchecked=tuple((pair[0], pair[1]) for pair in answer["unchecked"]),
+    )

@@ -1,0 +1,370 @@
+"""The gantry with its imager arm as the daemon sees it: read-back in degrees, few commands, triggers as they come.
+
+Angles are IEC 61217 gantry rotation in degrees, continuous over the whole travel: they neither wrap nor jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from isoalign.clock import Clock
+from isoalign.devices.errors import LinkLost, StaleState, TargetOutOfLimits
+from isoalign.devices.gantry_reading import (
+    MICRO_PER_DEG,
+    ConeBeamRotation,
+    GantryFault,
+    GantryReading,
+    TriggerEvent,
+    deg_from_udeg,
+    reading_from_state,
+    udeg_from_deg,
+)
+from isoalign.devices.link import DeviceLink, LinkState, SessionLoss
+from isoalign.devices.transport import Transport
+from isoalign.geometry.motion_profile import MotionLimits
+from isoalign.interlocks import Observation
+from isoalign.protocol.host_session import HostSession
+from isoalign.protocol.layout import Message
+from isoalign.protocol.messages import (
+    STOP_REPETITIONS,
+    CommandStatus,
+    ConeBeamRotate,
+    DeviceKind,
+    GantryClear,
+    GantryEnableToken,
+    GantryInfo,
+    GantryLatch,
+    GantryRotate,
+    GantryState,
+    GantryStop,
+    GantryStopReason,
+    ImagerArmEnd,
+    ImagerArmMove,
+    PendantState,
+    ProjectionTrigger,
+    StopReason,
+    TimeReply,
+    TimeRequest,
+)
+from isoalign.protocol.units import s_from_us, us_from_s
+
+_log = structlog.get_logger("isoalign.devices.gantry")
+
+FUTURE_S = 0.05
+VALID_FOR_S = 0.3
+SPACING_DEG = (0.01, 90.0)
+"""Least and largest angle between two triggers."""
+START_MAX_DEG = 400.0
+LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
+
+
+class GantrySession(HostSession):
+    """The host's end of the gantry's link: what stops here is GANTRY_STOP."""
+
+    def __init__(self) -> None:
+        super().__init__(DeviceKind.GANTRY)
+
+    def stop(self, reason: StopReason, now_s: float) -> None:
+        """Queue GANTRY_STOP, several times; what waits is dropped and unanswered commands are given up."""
+        self._output.clear()
+        self._commands.abandon()
+        for _ in range(STOP_REPETITIONS):
+            self._queue(GantryStop(reason=GantryStopReason[reason.name]), now_s)
+
+
+class Gantry:
+    """Driver of the gantry and its imager arm.
+
+    Parameters
+    ----------
+    open_line : callable
+        Opens its TCP connection.
+    clock : Clock
+    on_reading : callable
+        Called at once with every reading, before anything else happens.
+    on_change : callable
+        Called when the link's state has changed.
+    on_trigger : callable, optional
+        Called at once with every trigger of the present cone-beam rotation that belongs to it, in order.
+
+    Attributes
+    ----------
+    rotation : ConeBeamRotation or None
+        The latest cone-beam rotation of this session.
+    """
+
+    def __init__(
+        self,
+        open_line: Callable[[], Awaitable[Transport]],
+        clock: Clock,
+        *,
+        on_reading: Callable[[], None],
+        on_change: Callable[[], None],
+        on_trigger: Callable[[TriggerEvent], None] = lambda _event: None,
+    ) -> None:
+        self.link = DeviceLink(
+            "gantry",
+            DeviceKind.GANTRY,
+            open_line,
+            clock,
+            silence_limit_s=0.5,
+            on_message=self._on_message,
+            on_change=self._on_link_change,
+            session=GantrySession(),
+        )
+        self.reading: Observation[GantryReading] | None = None
+        self.session_lost: SessionLoss | None = None
+        self.rotation: ConeBeamRotation | None = None
+        self._info: GantryInfo | None = None
+        self._clock = clock
+        self._on_reading = on_reading
+        self._on_change = on_change
+        self._on_trigger = on_trigger
+        self._was_heard = False
+        self._scan_id = 0
+        self._answered_us = 0
+        self._reading_after_answer = False
+        self._state_count: int | None = None
+        self._counted_at_s = 0.0
+
+    @property
+    def session_ok(self) -> bool | None:
+        """As :attr:`isoalign.devices.couch.Couch.session_ok`: True, False when lost, None when none or only a stall."""
+        if self.session_lost is SessionLoss.BROKEN or self.link.state is LinkState.READ_ONLY:
+            return False
+        return True if self.link.is_up else None
+
+    def acknowledge_loss(self) -> None:
+        """A named user has taken note that the session was lost."""
+        self.session_lost = None
+
+    @property
+    def info(self) -> GantryInfo:
+        """What the gantry says that it can do; raises StaleState until it has told."""
+        if self._info is None:
+            raise StaleState("the gantry has not described itself yet")
+        return self._info
+
+    @property
+    def travel_deg(self) -> tuple[float, float]:
+        """Ends of travel; raises StaleState until the gantry has told them."""
+        return self.info.travel_min_udeg / MICRO_PER_DEG, self.info.travel_max_udeg / MICRO_PER_DEG
+
+    @property
+    def motion_limits(self) -> MotionLimits:
+        """Largest speed, acceleration and jerk, degrees; raises StaleState until the gantry has told them."""
+        return MotionLimits(
+            self.info.speed_max_udeg_per_s / MICRO_PER_DEG,
+            self.info.acceleration_max_udeg_per_s2 / MICRO_PER_DEG,
+            self.info.jerk_max_udeg_per_s3 / MICRO_PER_DEG,
+        )
+
+    def fresh_reading(self, limit_s: float) -> GantryReading:
+        """The latest reading.
+
+        Raises
+        ------
+        StaleState
+            When it is older than ``limit_s``, or there is none, or the primary encoder gives no value.
+        """
+        if self.reading is None:
+            raise StaleState("the gantry has not reported its angle")
+        age_s = self.reading.age_s(self._clock.monotonic_s())
+        if age_s > limit_s:
+            raise StaleState(f"the angle of the gantry is {age_s * 1000:.0f} ms old")
+        if self.reading.value.angle_deg is None:
+            raise StaleState("an encoder of the gantry gives no valid value", hint="Have the encoder checked.")
+        return self.reading.value
+
+    def begin_rotation(self, target_deg: float, *, speed_deg_per_s: float, expected_start_deg: float) -> int:
+        """Send GANTRY_ROTATE; returns the command id for ``link.progress``.
+
+        The gantry refuses when it is not where ``expected_start_deg`` says.
+
+        Raises
+        ------
+        LinkLost, StaleState
+        TargetOutOfLimits
+            When angle or speed are beyond what the gantry has told of itself.
+        """
+        self._check(speed_deg_per_s, expected_start_deg, target_deg)
+        rotate = GantryRotate(
+            command_id=1,
+            valid_until_us=0,
+            speed_udeg_per_s=udeg_from_deg(speed_deg_per_s),
+            target_udeg=udeg_from_deg(target_deg),
+            expected_start_udeg=udeg_from_deg(expected_start_deg),
+        )
+        return self.link.issue(rotate, valid_for_s=VALID_FOR_S)
+
+    def begin_cone_beam_rotation(
+        self,
+        from_deg: float,
+        to_deg: float,
+        *,
+        speed_deg_per_s: float,
+        trigger_spacing_deg: float,
+        expected_start_deg: float,
+    ) -> ConeBeamRotation:
+        """Send CONE_BEAM_ROTATE; its triggers arrive at ``on_trigger`` and in what is returned.
+
+        The gantry needs room to run up before the first angle and out after the last, and refuses when there is none,
+        or when the imager arm is not extended.
+
+        Raises
+        ------
+        LinkLost, StaleState
+        TargetOutOfLimits
+            When angles, speed or spacing are beyond what the gantry has told of itself.
+        """
+        self._check(speed_deg_per_s, expected_start_deg, from_deg, to_deg)
+        if not SPACING_DEG[0] <= trigger_spacing_deg <= SPACING_DEG[1]:
+            raise TargetOutOfLimits(
+                f"{trigger_spacing_deg:g} degrees between triggers: least {SPACING_DEG[0]:g}, most {SPACING_DEG[1]:g}",
+                hint=LIMITS_HINT,
+            )
+        seen = 0 if self.reading is None else self.reading.value.scan_id
+        self._scan_id = max(self._scan_id, seen) + 1  # never one that the gantry still shows
+        rotate = ConeBeamRotate(
+            command_id=1,
+            valid_until_us=0,
+            scan_id=self._scan_id,
+            from_udeg=udeg_from_deg(from_deg),
+            to_udeg=udeg_from_deg(to_deg),
+            speed_udeg_per_s=udeg_from_deg(speed_deg_per_s),
+            trigger_spacing_udeg=udeg_from_deg(trigger_spacing_deg),
+            expected_start_udeg=udeg_from_deg(expected_start_deg),
+        )
+        total = abs(rotate.to_udeg - rotate.from_udeg) // rotate.trigger_spacing_udeg + 1
+        self.rotation = None
+        self.rotation = ConeBeamRotation(self.link.issue(rotate, valid_for_s=VALID_FOR_S), self._scan_id, total)
+        return self.rotation
+
+    def begin_arm_move(self, end: ImagerArmEnd) -> int:
+        """Send IMAGER_ARM_MOVE; returns the command id for ``link.progress``. Raises LinkLost."""
+        return self.link.issue(ImagerArmMove(command_id=1, valid_until_us=0, arm_end=end), valid_for_s=VALID_FOR_S)
+
+    def stop(self, reason: StopReason) -> None:
+        """Send GANTRY_STOP three times, now; always legal and never an error."""
+        self.link.stop(reason)
+
+    async def clear_latch(self, timeout_s: float = 1.0) -> None:
+        """Clear what stopped gantry or imager arm, if anything did.
+
+        Raises
+        ------
+        GantryFault
+            When the gantry does not come back to a cleared state.
+        StaleState, LinkLost, DeviceRefused
+        """
+        try:
+            await self.round_trip(timeout_s)
+            assert self.reading is not None
+            latch = self.reading.value.latch
+            if latch is GantryLatch.NONE:
+                return
+            clear = GantryClear(command_id=1, valid_until_us=0, latch=latch)
+            await self.link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
+            if not await self.link.changed.until(self._is_unlatched, timeout_s):
+                raise GantryFault(f"the gantry took the clearing of {latch.name} but still reports it")
+        except TimeoutError as error:
+            raise LinkLost("the gantry did not carry out GANTRY_CLEAR in time", device="gantry") from error
+
+    async def round_trip(self, timeout_s: float = 1.0) -> None:
+        """Wait for a reading that was made after the gantry had taken everything sent so far, a stop for example.
+
+        Raises
+        ------
+        LinkLost, StaleState
+        """
+        if not self.link.is_up:
+            raise StaleState(f"the gantry is not connected ({self.link.state.value})")
+        sent_us = us_from_s(self._clock.monotonic_s())
+        self.link.send(TimeRequest(host_send_us=sent_us))
+        self._answered_us, self._reading_after_answer = 0, False
+        if not await self.link.changed.until(
+            lambda: self._answered_us >= sent_us and self._reading_after_answer, timeout_s
+        ):
+            raise LinkLost("the gantry did not answer in time", device="gantry")
+
+    def forward_enable(self, state: PendantState) -> None:
+        """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
+        if self.link.is_heard:
+            self.link.send(
+                GantryEnableToken(bar=state.bar, press_count=state.press_count, token_counter=state.token_counter)
+            )
+
+    def forward_client(self, counter: int | None) -> None:
+        """Hand the client's counter on, unchanged, with the next link heartbeat."""
+        self.link.session.client_counter = counter
+
+    def _check(self, speed_deg_per_s: float, start_deg: float, *angles_deg: float) -> None:
+        low, high = self.travel_deg
+        most = self.motion_limits.speed
+        for angle in angles_deg:
+            if not low <= angle <= high:
+                raise TargetOutOfLimits(
+                    f"gantry angle {angle:g} degrees lies outside its travel of {low:g} to {high:g}", hint=LIMITS_HINT
+                )
+        if not abs(start_deg) <= START_MAX_DEG:
+            raise TargetOutOfLimits(f"the gantry cannot be at {start_deg:g} degrees", hint=LIMITS_HINT)
+        if not 1 / MICRO_PER_DEG <= speed_deg_per_s <= most:
+            raise TargetOutOfLimits(
+                f"the gantry cannot rotate at {speed_deg_per_s:g} degrees/s, at most at {most:g}", hint=LIMITS_HINT
+            )
+
+    def _is_unlatched(self) -> bool:
+        return self.reading is not None and self.reading.value.latch is GantryLatch.NONE
+
+    def _on_message(self, message: Message, now_s: float) -> None:
+        if isinstance(message, GantryState):
+            if message.state_count != self._state_count:
+                self._state_count, self._counted_at_s = message.state_count, now_s
+            reading = reading_from_state(message, now_s - self._counted_at_s)
+            self.reading = Observation(reading, self._made_at_s(message.device_time_us, now_s))
+            self._reading_after_answer = self._answered_us > 0
+            self._on_reading()
+        elif isinstance(message, ProjectionTrigger):
+            self._take_trigger(message, now_s)
+        elif isinstance(message, GantryInfo):
+            self._info = message
+        elif isinstance(message, TimeReply):
+            self._answered_us = message.host_send_us
+            self._reading_after_answer = False
+
+    def _take_trigger(self, message: ProjectionTrigger, now_s: float) -> None:
+        event = TriggerEvent(
+            scan_id=message.scan_id,
+            index=message.trigger_index,
+            angle_deg=deg_from_udeg(message.primary_udeg),
+            secondary_deg=deg_from_udeg(message.secondary_udeg),
+            at_s=self._made_at_s(message.device_time_us, now_s),
+        )
+        if self.rotation is None:
+            _log.warning("gantry.strange-trigger", scan_id=event.scan_id, index=event.index, expected=None)
+        elif self.rotation.take(event):
+            self._on_trigger(event)
+
+    def _made_at_s(self, device_time_us: int, now_s: float) -> float:
+        """When the gantry made a frame, by our clock: frames that waited in a buffer are as old as they are."""
+        offset = self.link.session.clock
+        if not offset.is_known:
+            return now_s
+        now_us = us_from_s(now_s)
+        made_at_s = s_from_us(offset.host_us(device_time_us, now_us))
+        if made_at_s > now_s + FUTURE_S + offset.bound_us(now_us) / MICRO_PER_DEG:
+            return 2 * now_s - made_at_s  # a clock that jumped: as old as it claims to be young
+        return min(now_s, made_at_s)
+
+    def _on_link_change(self) -> None:
+        heard = self.link.is_heard
+        if self._was_heard and not heard:
+            self._info = self.rotation = None
+            loss = self.link.last_loss or SessionLoss.BROKEN
+            if self.session_lost is not SessionLoss.BROKEN:
+                self.session_lost = loss
+            _log.warning("gantry.session-lost", loss=loss.value)
+        self._was_heard = heard
+        self._on_change()

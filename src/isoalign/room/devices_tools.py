@@ -1,0 +1,182 @@
+"""What the command line does with a device daemon that runs, and with the records of its links.
+
+Every function blocks and talks to the daemon through its socket; errors of the daemon arrive as
+:class:`~isoalign.errors.RemoteError` with the daemon's code and hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoalign.devices.client import DeviceClient
+from isoalign.devices.errors import IpcError, NoDaemonFound, PeerGone, SeveralDaemons
+from isoalign.devices.link_decode import LinkLine, decode_records, fields_in_words
+from isoalign.devices.link_log import read_log
+from isoalign.devices.status import WAITING_FOR_ENABLE, MotionPlan, MotionProgress, RawImage, RoomDeviceStatus
+from isoalign.geometry import TableTopPosition
+from isoalign.records import Technique
+
+__all__ = [
+    "WAITING_FOR_ENABLE",
+    "DecodedLog",
+    "LinkLine",
+    "MotionPlan",
+    "MotionProgress",
+    "RawImage",
+    "RoomDeviceStatus",
+    "carry_out",
+    "clear",
+    "decode_log",
+    "expose",
+    "fields_in_words",
+    "find_socket",
+    "hold",
+    "prepare_move",
+    "read_status",
+]
+
+RUN_FOLDERS = "isoalign-*/daemon.socket"
+"""Where the rooms of this computer run, below the folder for temporary files."""
+CONNECT_S = 2.0
+
+
+def find_socket(given: Path | None) -> Path:
+    """The socket of the device daemon: the one that was named, else that of the only room that runs here.
+
+    Raises
+    ------
+    NoDaemonFound, SeveralDaemons
+    """
+    if given is not None:
+        if not _answers(given):
+            raise NoDaemonFound(f"no device daemon answers at {given}")
+        return given
+    running = [path for path in sorted(Path(tempfile.gettempdir()).glob(RUN_FOLDERS)) if _answers(path)]
+    if not running:
+        raise NoDaemonFound("no room runs on this computer, as far as can be seen")
+    if len(running) > 1:
+        names = [str(path) for path in running]
+        raise SeveralDaemons(f"several rooms run on this computer: {', '.join(names)}", sockets=names)
+    return running[0]
+
+
+def read_status(path: Path) -> RoomDeviceStatus:
+    """The devices now."""
+
+    async def read() -> RoomDeviceStatus:
+        async with await _client(path) as client:
+            return await client.status()
+
+    return asyncio.run(read())
+
+
+def prepare_move(path: Path, target: TableTopPosition, approach: str) -> MotionPlan:
+    """Check a motion; nothing moves. The plan can be carried out by :func:`carry_out` while it is fresh."""
+
+    async def prepare() -> MotionPlan:
+        async with await _client(path) as client:
+            return await client.prepare(target, approach)
+
+    return asyncio.run(prepare())
+
+
+def carry_out(path: Path, plan: MotionPlan, on_progress: Callable[[MotionProgress], None]) -> TableTopPosition:
+    """Carry out a plan and return where the couch has arrived. Ctrl-C holds the couch and raises
+    KeyboardInterrupt.
+    """
+
+    async def follow(client: DeviceClient) -> TableTopPosition:
+        position = plan.start
+        async with aclosing(client.execute(plan)) as steps:
+            async for step in steps:
+                position = step.position
+                on_progress(step)
+        return position
+
+    async def move() -> TableTopPosition:
+        async with await _client(path) as client:
+            # in a task of its own, so that Hold is sent before the motion is left: it names the cause
+            following = asyncio.create_task(follow(client), name="move")
+            try:
+                return await asyncio.shield(following)
+            except asyncio.CancelledError:
+                with contextlib.suppress(IpcError):
+                    await client.hold("Ctrl-C at the command line")
+                await asyncio.gather(following, return_exceptions=True)
+                raise
+
+    return asyncio.run(move())
+
+
+def hold(path: Path, reason: str) -> None:
+    """Stop everything that moves or exposes, now."""
+
+    async def stop() -> None:
+        async with await _client(path) as client:
+            await client.hold(reason)
+
+    asyncio.run(stop())
+
+
+def clear(path: Path, reason: str, user: str) -> tuple[str, ...]:
+    """Clear every latch whose cause is gone; the rules that were cleared."""
+
+    async def clear_all() -> tuple[str, ...]:
+        async with await _client(path) as client:
+            return await client.clear(reason, user)
+
+    return asyncio.run(clear_all())
+
+
+def expose(path: Path, imagers: Sequence[str], technique: Technique) -> tuple[RawImage, ...]:
+    """One image of every imager named, or of all when none is named."""
+
+    async def take() -> tuple[RawImage, ...]:
+        async with await _client(path) as client:
+            names = imagers or (await client.status()).imagers
+            return await client.expose(names, technique)
+
+    return asyncio.run(take())
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedLog:
+    """A recorded link: whose it is, when it began (UTC and monotonic), and its lines."""
+
+    link: str
+    device: str
+    began_at: str
+    monotonic_s: float
+    lines: Iterator[LinkLine]
+
+
+def decode_log(path: Path) -> DecodedLog:
+    """A recorded link as messages; raises LinkLogUnreadable, also while its lines are read."""
+    header, records = read_log(path)
+    lines = decode_records(records)
+    return DecodedLog(header.link, header.device.name, header.began_at, header.monotonic_s, lines)
+
+
+async def _client(path: Path) -> DeviceClient:
+    try:
+        return await DeviceClient.connect(path, client="command line", timeout_s=CONNECT_S)
+    except PeerGone as error:
+        raise NoDaemonFound(f"no device daemon answers at {path}") from error
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens there; a socket that a killed daemon has left behind does not."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(CONNECT_S)
+            connection.connect(str(path))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,244 @@
+"""The couch and protocol commands as a user calls them, beside a daemon that runs; truth comes from the couch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.system
+
+TARGET = ("5", "705", "-118", "0.5", "-0.5", "1")
+FAR = ("100", "900", "-100", "2", "-2", "10")
+
+
+class Command:
+    """One call of the program."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def begin(cls, *words: str, stdin: int | None = None) -> Command:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "isoalign.cli",
+            *words,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+        return cls(process)
+
+    async def says(self, words: str) -> None:
+        assert self.process.stderr is not None
+        seen = b""
+        async with asyncio.timeout(20):
+            while words.encode() not in seen:
+                part = await self.process.stderr.read(4096)
+                assert part, f"ended without saying {words!r}: {seen.decode()}"
+                seen += part
+
+    async def ended(self) -> tuple[int, str, str]:
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        assert self.process.returncode is not None
+        return self.process.returncode, out.decode(), err.decode()
+
+
+async def call(*words: str) -> tuple[int, str, str]:
+    return await (await Command.begin(*words)).ended()
+
+
+@pytest.fixture
+async def cleared(room: Any) -> Any:
+    async with await room.connect():
+        return room
+
+
+async def test_status_shows_the_couch_and_what_keeps_it_from_moving(room: Any) -> None:
+    code, out, err = await call("couch", "status", "--socket", room.socket)
+    assert (code, err) == (0, "")
+    assert "+700.00" in out
+    assert "start-up" in out
+    assert "refused" in out
+    code, out, _ = await call("couch", "status", "--socket", room.socket, "--json", "--in", "isocentric")
+    document = json.loads(out)
+    assert document["schema"] == "isoalign.couch-status/1"
+    assert document["motion_permitted"] is False
+    assert document["shown"]["representation"] == "isocentric"
+    assert document["shown"]["longitudinal_mm"] == pytest.approx(700.0, abs=0.05)
+
+
+async def test_a_move_from_clear_to_arrival(room: Any) -> None:
+    code, out, _ = await call("couch", "clear", "--user", "Test", "--reason", "begin", "--socket", room.socket)
+    assert code == 0
+    assert "start-up" in out
+    command = await Command.begin("couch", "move", *TARGET, "--to", "iec61217", "--yes", "--socket", room.socket)
+    await command.says("press the enable bar of the pendant")
+    await room.press_anew()
+    code, out, err = await command.ended()
+    assert code == 0
+    assert "arrived after" in err
+    assert "at most" in out
+    assert "clearance      not checked" in out
+    truth = await room.truth()
+    assert truth["position"] == pytest.approx([float(value) for value in TARGET], abs=0.05)
+
+
+async def test_the_target_is_meant_as_the_user_says(cleared: Any) -> None:
+    words = ("couch", "move", "0", "700", "-120", "3", "0", "0", "--plan-only", "--json", "--socket", cleared.socket)
+    plans = {}
+    for notation in ("iec61217", "isocentric"):
+        code, out, _ = await call(*words, "--to", notation)
+        assert code == 0
+        plans[notation] = json.loads(out)
+    assert plans["isocentric"]["schema"] == "isoalign.couch-plan/1"
+    assert plans["isocentric"]["target"]["vertical_mm"] == pytest.approx(-120.0)
+    # tilted about the isocentre and not about the table top's end, the table top's origin moves as well
+    assert plans["iec61217"]["stop_distance_mm"] < 0.1
+    assert plans["isocentric"]["stop_distance_mm"] > 1.0
+    assert plans["iec61217"]["clearance_in_words"] == "not checked"
+    code, out, _ = await call(*words, "--to", "iec61217", "--approach", "unidirectional")
+    assert json.loads(out)["waypoints"][0]["pitch_deg"] == pytest.approx(2.95)
+    assert (await cleared.truth())["standstill"]
+
+
+async def test_ctrl_c_holds_the_couch(cleared: Any) -> None:
+    command = await Command.begin("couch", "move", *FAR, "--to", "iec61217", "--yes", "--socket", cleared.socket)
+    await command.says("press the enable bar")
+    await cleared.press_anew()
+    await cleared.until_fast()
+    command.process.send_signal(signal.SIGINT)
+    stopped = await cleared.until_standstill()
+    code, _, err = await command.ended()
+    assert code == 130
+    assert "the couch was held" in err
+    assert stopped["stop_cause"] == "STOP_COMMAND"
+    assert stopped["position"][1] < 850.0
+    async with await cleared.connect(clear=False) as client:
+        fault = (await client.status()).first_fault
+        assert fault is not None
+        assert fault.rule_id == "hold", "and not the death of a program"
+        assert "Ctrl-C" in fault.text
+
+
+async def test_hold_from_another_terminal(cleared: Any) -> None:
+    command = await Command.begin(
+        "couch", "move", *FAR, "--to", "iec61217", "--yes", "--json", "--socket", cleared.socket
+    )
+    await command.says("press the enable bar")
+    await cleared.press_anew()
+    await cleared.until_fast()
+    code, out, _ = await call("couch", "hold", "a visitor", "--socket", cleared.socket)
+    assert (code, out) == (0, "held: a visitor\n")
+    await cleared.until_standstill()
+    code, out, err = await command.ended()
+    assert code == 5
+    assert json.loads(out)["error"]["code"] == "device.hold"
+    assert "a visitor" in err
+
+
+async def test_a_motion_is_confirmed_at_a_terminal(cleared: Any) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        words = ("couch", "move", *TARGET, "--to", "iec61217", "--socket", cleared.socket)
+        command = await Command.begin(*words, stdin=theirs)
+        await command.says("Move the couch? [y/N]")
+        os.write(ours, b"\n")
+        code, out, err = await command.ended()
+        assert code == 0
+        assert "nothing has moved" in err
+        assert "stop distance" in out
+        command = await Command.begin(*words, stdin=theirs)
+        await command.says("Move the couch? [y/N]")
+        os.write(ours, b"y\n")
+        await command.says("press the enable bar")
+        await cleared.press_anew()
+        assert (await command.ended())[0] == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (await cleared.truth())["position"][0] == pytest.approx(5.0, abs=0.05)
+
+
+async def test_nobody_is_there_to_confirm(cleared: Any) -> None:
+    code, out, err = await call("couch", "move", *TARGET, "--to", "iec61217", "--socket", cleared.socket)
+    assert code == 2
+    assert out == ""
+    assert "--yes" in err
+
+
+async def test_a_refused_move_says_why(room: Any) -> None:
+    code, _, err = await call("couch", "move", *TARGET, "--to", "iec61217", "--yes", "--socket", room.socket)
+    assert code == 5
+    assert "device.interlock-open" in err
+    assert "start-up" in err
+    far = ("couch", "move", "300", *TARGET[1:], "--to", "iec61217", "--plan-only", "--socket", room.socket)
+    code, _, err = await call(*far)
+    assert code == 5
+    assert "soft limits" in err
+
+
+async def test_a_recorded_link_is_read_as_text(
+    bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+) -> None:
+    start_machines(bare_room)
+    bare_room.start_daemon(record=str(tmp_path / "record"))
+    async with await bare_room.connect() as client:
+        await bare_room.move(client, tuple(float(value) for value in TARGET))
+        await client.hold("the end")
+    assert bare_room.daemon.end() == 0
+    files = {path.name.split(".")[0]: path for path in (tmp_path / "record").glob("*.linklog")}
+    assert set(files) == {"couch", "pendant"}
+    code, out, _ = await call("protocol", "decode", str(files["couch"]))
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("couch (COUCH), from 20")
+    [move] = [line for line in lines if " MOVE " in line]
+    assert "-> couch" in move
+    assert "target [5.000 705.000 -118.000 mm 0.5000 -0.5000 1.0000 °]" in move
+    assert "speed 100.0 %" in move
+    statuses = [line.split(" status ")[1].split()[0] for line in lines if " COMMAND_EVENT " in line]
+    assert statuses[:3] == ["ACCEPTED", "STARTED", "DONE"]
+    assert sum("  STOP " in line and "reason HOLD" in line for line in lines) == 3
+    assert "BAD FRAME" not in out
+    code, out, _ = await call("protocol", "decode", str(files["couch"]), "--json", "--only", "move")
+    first, move_document = [json.loads(line) for line in out.splitlines()]
+    assert first["schema"] == "isoalign.link-messages/1"
+    assert move_document["direction"] == "to device"
+    assert move_document["fields"]["target_micro"][:3] == [5000, 705000, -118000]
+
+
+async def test_expose_writes_every_image_with_how_it_was_taken(
+    bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+) -> None:
+    start_machines(bare_room)
+    imager = bare_room.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+    addresses = {part: imager.ready[part] for part in ("generator", "panel", "image")}
+    bare_room.start_daemon(imagers=[{"name": "A", **addresses}])
+    async with await bare_room.connect():
+        pass
+    words = ("expose", "--output", str(tmp_path), "--tube-current-ma", "80", "--socket", bare_room.socket)
+    code, out, err = await call(*words, "--json")
+    assert code == 0, err
+    [image] = json.loads(out)["images"]
+    assert image["technique"]["tube_current_ma"] == pytest.approx(80.0, rel=0.02)
+    with Image.open(image["file"]) as picture:
+        assert picture.size == (120, 200)
+        assert picture.getextrema() == (image["least_count"], image["greatest_count"])
+    assert image["greatest_count"] > image["least_count"] > 0
+    assert json.loads(Path(image["file"]).with_suffix(".json").read_text())["exposure_id"] == image["exposure_id"]
+    code, _, err = await call("expose", "B", "--output", str(tmp_path), "--socket", bare_room.socket)
+    assert code == 5
+    assert "device.unknown-imager" in err

@@ -1,0 +1,87 @@
+"""``isoalign couch`` where no daemon is, and what it refuses before it asks one; the rest is in the system tests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from isoalign.cli import main
+
+TARGET = ["1", "700", "-120", "0", "0", "-5"]
+
+
+@pytest.fixture
+def run_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where rooms would run: empty, and short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="i") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["status"],
+        ["hold"],
+        ["clear", "--user", "Test", "--reason", "test"],
+        ["move", *TARGET, "--to", "iec61217", "--yes"],
+    ],
+    ids=lambda line: line[0],
+)
+def test_no_room_runs(line: list[str], run_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["couch", *line, "--json"]) == 5
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "device.no-daemon"
+    assert "--socket" in error["hint"]
+
+
+def test_a_socket_that_nobody_listens_at(run_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left_behind = run_folders / "s"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(left_behind))
+    assert main(["couch", "status", "--socket", str(left_behind)]) == 5
+    assert str(left_behind) in capsys.readouterr().err
+
+
+def test_several_rooms_must_be_told_apart(run_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rooms = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    try:
+        for name, room in zip("ab", rooms, strict=True):
+            (run_folders / f"isoalign-{name}").mkdir()
+            room.bind(str(run_folders / f"isoalign-{name}" / "daemon.socket"))
+            room.listen()
+        assert main(["couch", "status"]) == 5
+        told = capsys.readouterr().err
+        assert "device.several-daemons" in told
+        assert "isoalign-a" in told
+        assert "isoalign-b" in told
+    finally:
+        for room in rooms:
+            room.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["move", *TARGET], "--to"),
+        (["move", *TARGET[:3], "--to", "iec61217"], "PITCH"),
+        (["move", *TARGET, "--to", "iec61217", "--approach", "sideways"], "sideways"),
+        (["move", *TARGET, "--to", "room-9", "--yes"], "room-9"),
+        (["move", *TARGET, "--to", "cid9569", "--yes"], "CID 9569"),
+        (["move", "nan", *TARGET[1:], "--to", "iec61217", "--yes"], "nan"),
+        (["move", *TARGET, "--to", "iec61217", "--json"], "--yes"),
+        (["clear", "--user", "Test"], "--reason"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_daemon_is_asked(
+    line: list[str], said: str, run_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["couch", *line]) in {2, 3}
+    captured = capsys.readouterr()
+    assert said in captured.err + captured.out
+    assert "Traceback" not in captured.err
