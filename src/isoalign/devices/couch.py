@@ -10,7 +10,8 @@ import structlog
 
 from isoalign.clock import Clock
 from isoalign.devices.errors import CouchFault, LinkLost, StaleState
-from isoalign.devices.link import DeviceLink, LinkState, SessionLoss
+from isoalign.devices.link import DeviceLink
+from isoalign.devices.state_stream import StateStream
 from isoalign.devices.transport import Transport
 from isoalign.geometry import AXES, Representation, TableTopPosition
 from isoalign.geometry.motion_profile import MotionLimits
@@ -30,15 +31,13 @@ from isoalign.protocol.messages import (
     SpeedClass,
     StopReason,
     TimeReply,
-    TimeRequest,
 )
-from isoalign.protocol.units import MICRO_PER_UNIT, axes_from_micro, micro_from_axes, s_from_us, us_from_s
+from isoalign.protocol.units import MICRO_PER_UNIT, axes_from_micro, micro_from_axes
 from isoalign.records import AxisState
 
 _log = structlog.get_logger("isoalign.devices.couch")
 
 MICRO_PER_S = 1e6
-FUTURE_S = 0.05
 UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
 
 
@@ -145,30 +144,19 @@ class Couch:
             on_change=self._on_link_change,
         )
         self.reading: Observation[CouchReading] | None = None
-        self.session_lost: SessionLoss | None = None
+        self._stream = StateStream(self.link, clock)
         self._clock = clock
         self._on_reading = on_reading
         self._on_change = on_change
-        self._was_heard = False
-        self._answered_us = 0
-        self._reading_after_answer = False
-        self._state_count: int | None = None
-        self._counted_at_s = 0.0
 
     @property
     def session_ok(self) -> bool | None:
-        """Input of the chain: True while up; False when lost or read only; None when there was none, or only a stall.
-
-        A stall is a pause of this computer that the couch noticed while at rest: the session comes back by itself,
-        nothing has moved, and the enable bar must be pressed anew anyway. In motion the couch latches it.
-        """
-        if self.session_lost is SessionLoss.BROKEN or self.link.state is LinkState.READ_ONLY:
-            return False
-        return True if self.link.is_up else None
+        """See :attr:`~isoalign.devices.state_stream.StateStream.session_ok`."""
+        return self._stream.session_ok
 
     def acknowledge_loss(self) -> None:
         """A named user has taken note that the session was lost."""
-        self.session_lost = None
+        self._stream.acknowledge_loss()
 
     @property
     def travel(self) -> dict[str, tuple[float, float]]:
@@ -264,21 +252,8 @@ class Couch:
             raise LinkLost("the couch did not carry out CLEAR in time", device="couch") from error
 
     async def round_trip(self, timeout_s: float = 1.0) -> None:
-        """Wait for a reading that was made after the couch had taken everything sent so far, a STOP for example.
-
-        Raises
-        ------
-        LinkLost, StaleState
-        """
-        if not self.link.is_up:
-            raise StaleState(f"the couch is not connected ({self.link.state.value})")
-        sent_us = us_from_s(self._clock.monotonic_s())
-        self.link.send(TimeRequest(host_send_us=sent_us))
-        self._answered_us, self._reading_after_answer = 0, False
-        if not await self.link.changed.until(
-            lambda: self._answered_us >= sent_us and self._reading_after_answer, timeout_s
-        ):
-            raise LinkLost("the couch did not answer in time", device="couch")
+        """See :meth:`~isoalign.devices.state_stream.StateStream.round_trip`."""
+        await self._stream.round_trip(timeout_s)
 
     def forward_enable(self, state: PendantState) -> None:
         """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
@@ -294,33 +269,12 @@ class Couch:
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):
-            if message.state_count != self._state_count:
-                self._state_count, self._counted_at_s = message.state_count, now_s
-            reading = reading_from_state(message, now_s - self._counted_at_s)
-            self.reading = Observation(reading, self._made_at_s(message, now_s))
-            self._reading_after_answer = self._answered_us > 0
+            reading = reading_from_state(message, self._stream.take_state(message.state_count, now_s))
+            self.reading = Observation(reading, self._stream.made_at_s(message.device_time_us, now_s))
             self._on_reading()
         elif isinstance(message, TimeReply):
-            self._answered_us = message.host_send_us
-            self._reading_after_answer = False
-
-    def _made_at_s(self, state: CouchState, now_s: float) -> float:
-        """When the couch made a state frame, by our clock: frames that waited in a buffer are as old as they are."""
-        offset = self.link.session.clock
-        if not offset.is_known:
-            return now_s
-        now_us = us_from_s(now_s)
-        made_at_s = s_from_us(offset.host_us(state.device_time_us, now_us))
-        if made_at_s > now_s + FUTURE_S + offset.bound_us(now_us) / MICRO_PER_S:
-            return 2 * now_s - made_at_s  # a clock that jumped: as old as it claims to be young
-        return min(now_s, made_at_s)
+            self._stream.take_answer(message)
 
     def _on_link_change(self) -> None:
-        heard = self.link.is_heard
-        if self._was_heard and not heard:
-            loss = self.link.last_loss or SessionLoss.BROKEN
-            if self.session_lost is not SessionLoss.BROKEN:
-                self.session_lost = loss
-            _log.warning("couch.session-lost", loss=loss.value)
-        self._was_heard = heard
+        self._stream.follow_link()
         self._on_change()

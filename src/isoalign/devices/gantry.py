@@ -21,7 +21,8 @@ from isoalign.devices.gantry_reading import (
     reading_from_state,
     udeg_from_deg,
 )
-from isoalign.devices.link import DeviceLink, LinkState, SessionLoss
+from isoalign.devices.link import DeviceLink
+from isoalign.devices.state_stream import StateStream
 from isoalign.devices.transport import Transport
 from isoalign.geometry.motion_profile import MotionLimits
 from isoalign.interlocks import Observation
@@ -46,13 +47,10 @@ from isoalign.protocol.messages import (
     ProjectionTrigger,
     StopReason,
     TimeReply,
-    TimeRequest,
 )
-from isoalign.protocol.units import s_from_us, us_from_s
 
 _log = structlog.get_logger("isoalign.devices.gantry")
 
-FUTURE_S = 0.05
 VALID_FOR_S = 0.3
 SPACING_DEG = (0.01, 90.0)
 """Least and largest angle between two triggers."""
@@ -115,30 +113,23 @@ class Gantry:
             session=GantrySession(),
         )
         self.reading: Observation[GantryReading] | None = None
-        self.session_lost: SessionLoss | None = None
+        self._stream = StateStream(self.link, clock)
         self.rotation: ConeBeamRotation | None = None
         self._info: GantryInfo | None = None
         self._clock = clock
         self._on_reading = on_reading
         self._on_change = on_change
         self._on_trigger = on_trigger
-        self._was_heard = False
         self._scan_id = 0
-        self._answered_us = 0
-        self._reading_after_answer = False
-        self._state_count: int | None = None
-        self._counted_at_s = 0.0
 
     @property
     def session_ok(self) -> bool | None:
-        """As :attr:`isoalign.devices.couch.Couch.session_ok`: True, False when lost, None when none or only a stall."""
-        if self.session_lost is SessionLoss.BROKEN or self.link.state is LinkState.READ_ONLY:
-            return False
-        return True if self.link.is_up else None
+        """See :attr:`~isoalign.devices.state_stream.StateStream.session_ok`."""
+        return self._stream.session_ok
 
     def acknowledge_loss(self) -> None:
         """A named user has taken note that the session was lost."""
-        self.session_lost = None
+        self._stream.acknowledge_loss()
 
     @property
     def info(self) -> GantryInfo:
@@ -273,21 +264,8 @@ class Gantry:
             raise LinkLost("the gantry did not carry out GANTRY_CLEAR in time", device="gantry") from error
 
     async def round_trip(self, timeout_s: float = 1.0) -> None:
-        """Wait for a reading that was made after the gantry had taken everything sent so far, a stop for example.
-
-        Raises
-        ------
-        LinkLost, StaleState
-        """
-        if not self.link.is_up:
-            raise StaleState(f"the gantry is not connected ({self.link.state.value})")
-        sent_us = us_from_s(self._clock.monotonic_s())
-        self.link.send(TimeRequest(host_send_us=sent_us))
-        self._answered_us, self._reading_after_answer = 0, False
-        if not await self.link.changed.until(
-            lambda: self._answered_us >= sent_us and self._reading_after_answer, timeout_s
-        ):
-            raise LinkLost("the gantry did not answer in time", device="gantry")
+        """See :meth:`~isoalign.devices.state_stream.StateStream.round_trip`."""
+        await self._stream.round_trip(timeout_s)
 
     def forward_enable(self, state: PendantState) -> None:
         """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
@@ -320,19 +298,15 @@ class Gantry:
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, GantryState):
-            if message.state_count != self._state_count:
-                self._state_count, self._counted_at_s = message.state_count, now_s
-            reading = reading_from_state(message, now_s - self._counted_at_s)
-            self.reading = Observation(reading, self._made_at_s(message.device_time_us, now_s))
-            self._reading_after_answer = self._answered_us > 0
+            reading = reading_from_state(message, self._stream.take_state(message.state_count, now_s))
+            self.reading = Observation(reading, self._stream.made_at_s(message.device_time_us, now_s))
             self._on_reading()
         elif isinstance(message, ProjectionTrigger):
             self._take_trigger(message, now_s)
         elif isinstance(message, GantryInfo):
             self._info = message
         elif isinstance(message, TimeReply):
-            self._answered_us = message.host_send_us
-            self._reading_after_answer = False
+            self._stream.take_answer(message)
 
     def _take_trigger(self, message: ProjectionTrigger, now_s: float) -> None:
         event = TriggerEvent(
@@ -340,31 +314,14 @@ class Gantry:
             index=message.trigger_index,
             angle_deg=deg_from_udeg(message.primary_udeg),
             secondary_deg=deg_from_udeg(message.secondary_udeg),
-            at_s=self._made_at_s(message.device_time_us, now_s),
+            at_s=self._stream.made_at_s(message.device_time_us, now_s),
         )
         if self.rotation is None:
             _log.warning("gantry.strange-trigger", scan_id=event.scan_id, index=event.index, expected=None)
         elif self.rotation.take(event):
             self._on_trigger(event)
 
-    def _made_at_s(self, device_time_us: int, now_s: float) -> float:
-        """When the gantry made a frame, by our clock: frames that waited in a buffer are as old as they are."""
-        offset = self.link.session.clock
-        if not offset.is_known:
-            return now_s
-        now_us = us_from_s(now_s)
-        made_at_s = s_from_us(offset.host_us(device_time_us, now_us))
-        if made_at_s > now_s + FUTURE_S + offset.bound_us(now_us) / MICRO_PER_DEG:
-            return 2 * now_s - made_at_s  # a clock that jumped: as old as it claims to be young
-        return min(now_s, made_at_s)
-
     def _on_link_change(self) -> None:
-        heard = self.link.is_heard
-        if self._was_heard and not heard:
+        if self._stream.follow_link():
             self._info = self.rotation = None
-            loss = self.link.last_loss or SessionLoss.BROKEN
-            if self.session_lost is not SessionLoss.BROKEN:
-                self.session_lost = loss
-            _log.warning("gantry.session-lost", loss=loss.value)
-        self._was_heard = heard
         self._on_change()

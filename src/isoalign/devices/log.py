@@ -7,6 +7,7 @@ are counted, not waited for, when it is full. There is no patient data in this p
 from __future__ import annotations
 
 import atexit
+import logging
 import queue
 import sys
 import threading
@@ -53,8 +54,18 @@ class _QueuedStream:
                 self.dropped += 1
 
 
+class _Forwarder(logging.Handler):
+    """What libraries log becomes a line like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(
+            record.levelno, "library.said", logger=record.name, text=record.getMessage()
+        )
+
+
 def configure_logging(process: str) -> None:
-    """Send structured logs of this process to stderr, as JSON, with UTC time stamps."""
+    """Send structured logs of this process to stderr, as JSON, with UTC time stamps; warnings of libraries, too."""
+    logging.basicConfig(handlers=[_Forwarder()], level=logging.WARNING, force=True)
     stream = _QueuedStream()
     atexit.register(stream.drain)
     structlog.contextvars.bind_contextvars(process=process)
