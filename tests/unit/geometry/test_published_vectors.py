@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from isoalign.geometry import (
     NAMED_SCALES,
@@ -31,6 +32,7 @@ from isoalign.geometry import (
     gantry_from_beam_limiting_device,
     iec_to_isocentric,
     planned_fixed_from_dicom_at,
+    residual_of,
     rotation_from_table_angles,
     setup_error,
     support_from_eccentric,
@@ -205,6 +207,29 @@ def test_shift_that_brings_a_ball_to_the_isocentre(
     error = setup_error(-left, towards_gantry, up, 0, 0, 0)
     moved = apply_correction(start, error.inverse())
     np.testing.assert_allclose(np.subtract(moved.values, start.values)[:3], shift, atol=1e-12)
+
+
+SINE, COSINE = math.sin(math.radians(5.0)), math.cos(math.radians(5.0))
+BALLS = [  # (left, up, in) of three balls as planned and as they are, turn that puts them right.  Pylinac, multi-target
+    ([(0, 0, 0), (0, 0, -30), (0, 40, 0)], [(0, 0, 0), (1, 0, -30), (0, 40, 0)], "patient_support_angle_deg", 1.9),
+    # planted exactly; pylinac finds 5.2 in its images, to within 0.1 degrees
+    ([(0, 0, 0), (0, 0, 40), (0, 30, -30)], [(0, 0, 0), (0, 0, 40), (30 * SINE, 30 * COSINE, -30)], "roll_deg", 5.0),
+]
+
+
+@pytest.mark.parametrize(("planned", "actual", "angle", "turn"), BALLS)
+def test_turn_that_brings_three_balls_back(planned: list, actual: list, angle: str, turn: float) -> None:
+    """The rigid map between both is fitted by scipy; the kernel says what the table has to turn."""
+    fixed = [
+        np.array([(-left, towards_gantry, up) for left, up, towards_gantry in balls]) for balls in (planned, actual)
+    ]
+    middles = [balls.mean(axis=0) for balls in fixed]
+    fitted, _ = Rotation.align_vectors(fixed[1] - middles[1], fixed[0] - middles[0])
+    error = Pose(Fixed, Fixed, fitted.as_matrix(), middles[1] - fitted.apply(middles[0]))
+    correction = residual_of(error.inverse())
+    assert getattr(correction, angle) == pytest.approx(turn, abs=0.1)
+    others = {"pitch_deg", "roll_deg", "patient_support_angle_deg"} - {angle}
+    assert all(abs(getattr(correction, other)) < 0.1 for other in others)
 
 
 def test_conversion_at_the_pose_of_a_machine_made_scan() -> None:
