@@ -64,7 +64,7 @@ class StateStream:
         """A state has arrived; returns for how long its counter has stood still, seconds."""
         if state_count != self._state_count:
             self._state_count, self._counted_at_s = state_count, now_s
-        self._state_after_answer = self._answered_us > 0
+        self._state_after_answer = True
         return now_s - self._counted_at_s
 
     def take_answer(self, reply: TimeReply) -> None:
@@ -95,7 +95,6 @@ class StateStream:
             raise StaleState(f"the {name} is not connected ({self._link.state.value})")
         sent_us = us_from_s(self._clock.monotonic_s())
         self._link.send(TimeRequest(host_send_us=sent_us))
-        self._answered_us, self._state_after_answer = 0, False
         if not await self._link.changed.until(
             lambda: self._answered_us >= sent_us and self._state_after_answer, timeout_s
         ):

@@ -15,7 +15,7 @@ from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import PeerGone
 from isoalign.devices.status import ARRIVED, MOVING, WAITING_FOR_ENABLE, MotionProgress
 from isoalign.errors import RemoteError
-from isoalign.geometry import Representation, TableTopPosition
+from isoalign.geometry import AXES, Representation, TableTopPosition
 
 pytestmark = pytest.mark.system
 
@@ -434,7 +434,8 @@ async def test_motion_that_misses_its_target(bare_room: Any, start_machines: Cal
         await bare_room.press_anew()
         error = await ended_by(steps)
         assert error.remote_code == "device.motion-timeout"
-        assert "longitudinal" in error.message or "lateral" in error.message
+        # which axes are off is the encoders' noise; two given ones may both read their target by chance, 1 in 60
+        assert any(axis in error.message for axis in AXES), error.message
         status = await client.status()
         assert status.first_fault is not None
         assert status.first_fault.rule_id == "motion-outcome"

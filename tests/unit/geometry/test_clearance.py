@@ -172,7 +172,7 @@ def lying_library(**functions: object) -> SimpleNamespace:
 
 
 def test_parallel_faces_which_the_library_gets_wrong_get_their_distance() -> None:
-    """Cubes face to face: FCL says up to 46 % too much (its issue 508); the proof notices and it is computed again."""
+    """Cubes face to face: FCL says up to 46 % too much (a known fault); the proof notices and it is computed again."""
     rng = np.random.default_rng(11)
     turn = Rotation.from_rotvec([0.37, -0.61, 0.83]).as_matrix()
     raw_wrong = 0

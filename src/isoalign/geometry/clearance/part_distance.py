@@ -3,7 +3,7 @@
 The library (FCL, by way of python-fcl) gives the nearest points. The gap between the two planes that are square to the
 line between these points and touch the parts is a lower bound of the distance that owes nothing to the library, and
 equals the distance of the points when they are the nearest. It is needed: for parallel faces FCL gives distances that
-are too large (its issue 508), and its other solver cannot be chosen from Python. Where proof and points differ, the
+are too large (a known fault), and its other solver cannot be chosen from Python. Where proof and points differ, the
 distance is computed again by least squares over few corners at a time (the point of the difference of both parts that
 is nearest to the origin; C. L. Lawson and R. J. Hanson, "Solving Least Squares Problems", SIAM 1995, chapter 23).
 """
