@@ -90,7 +90,7 @@ class DaemonConfig:
     socket : Path
         Of the daemon's Unix socket.
     couch, pendant, imagers
-        Addresses; None or empty for devices that this room does not have.
+        Addresses, the couch's of a serial line or of TCP; None or empty for devices that this room does not have.
     limits : dict of axis to (least, greatest)
         Travel of the couch as this room allows it, mm and degrees; the couch's own travel narrows it further.
     soft_limit_margin_mm, soft_limit_margin_deg : float
@@ -124,7 +124,7 @@ class DaemonConfig:
     """
 
     socket: Path
-    couch: SerialAddress | None = None
+    couch: SerialAddress | TcpAddress | None = None
     pendant: TcpAddress | None = None
     imagers: tuple[ImagerAddress, ...] = ()
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -169,7 +169,8 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     values = object_of(content, "", DaemonConfig)
     values["socket"] = Path(text_of(values["socket"], "socket"))
     if values.get("couch") is not None:
-        values["couch"] = _serial(values["couch"], "couch")
+        is_tcp = isinstance(values["couch"], dict) and not {"host", "port"}.isdisjoint(values["couch"])
+        values["couch"] = (_tcp if is_tcp else _serial)(values["couch"], "couch")
     if values.get("pendant") is not None:
         values["pendant"] = _tcp(values["pendant"], "pendant")
     values["imagers"] = _imagers(values.get("imagers", []))

@@ -13,7 +13,7 @@ from dataclasses import replace
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.config import DaemonConfig
+from isoalign.devices.config import DaemonConfig, TcpAddress
 from isoalign.devices.couch import Couch
 from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
 from isoalign.devices.imager import Imager
@@ -345,8 +345,11 @@ class DeviceController:
         self._rest = ()
 
     async def _open_couch(self) -> Transport:
-        assert self.config.couch is not None
-        return await SerialTransport.open(self.config.couch.serial, self.config.couch.baud, name="couch")
+        address = self.config.couch
+        assert address is not None
+        if isinstance(address, TcpAddress):
+            return await TcpTransport.open(address.host, address.port, name="couch")
+        return await SerialTransport.open(address.serial, address.baud, name="couch")
 
     async def _open_pendant(self) -> Transport:
         assert self.config.pendant is not None

@@ -7,6 +7,8 @@ import importlib
 import sys
 from types import ModuleType
 
+from isoalign.simulators.process import add_arguments
+
 KINDS = {
     "couch": "six-axis couch on a pseudo-terminal",
     "imager": "generator and flat panel of one kV imager on TCP",
@@ -25,12 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind, what in KINDS.items():
         one = kinds.add_parser(kind, help=what)
-        one.add_argument("--stay", action="store_true", help="do not end when stdin ends")
+        add_arguments(one)
         if given and given[0] == kind:
             _module(kind).add_arguments(one)
     options = parser.parse_args(given)
-    _module(options.kind).main(options)
-    return 0
+    code: int = _module(options.kind).main(options)
+    return code
 
 
 def _module(kind: str) -> ModuleType:

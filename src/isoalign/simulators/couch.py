@@ -1,15 +1,12 @@
-"""The couch simulator process: firmware and body on a pseudo-terminal, truth on a connection of its own."""
+"""The couch simulator process: firmware and body on a pseudo-terminal or TCP, truth on a connection of its own."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-from typing import Any
 
 import structlog
 
-from isoalign.clock import Clock, SystemClock
+from isoalign.clock import Clock
 from isoalign.protocol.messages import Latch
 from isoalign.simulators.couch_faults import (
     AXIS_FAULTS,
@@ -24,20 +21,13 @@ from isoalign.simulators.couch_faults import (
 from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import AXIS_COUNT, CouchBody, CouchPhysicsParameters
 from isoalign.simulators.errors import InvalidTruthRequest
-from isoalign.simulators.process import (
-    Ending,
-    Request,
-    address_of,
-    come_first,
-    configure_log,
-    say_ready,
-    serve_json_lines,
-)
-from isoalign.simulators.serial_line import PseudoTerminal
+from isoalign.simulators.lockstep import clock_of_the_loop
+from isoalign.simulators.process import Request, Simulation, run
+from isoalign.simulators.serial_line import PseudoTerminal, SerialDevice
+from isoalign.simulators.tcp_device import TcpDevice
 
 _log = structlog.get_logger("isoalign.simulators.couch")
 
-TICK_S = 0.01
 DEFAULT_START = (0.0, 500.0, -150.0, 0.0, 0.0, 0.0)
 DEFAULT_BAUD = 921_600
 REBOOT_S = 0.3
@@ -45,47 +35,41 @@ PAYLOAD_MAX_KG = 150.0
 
 
 class CouchSimulator:
-    """The couch with its line and its truth connection; see :mod:`~isoalign.simulators.couch_faults` for its faults."""
+    """The couch with its truth connection; see :mod:`~isoalign.simulators.couch_faults` for its faults."""
 
-    def __init__(self, firmware: CouchFirmware, line: PseudoTerminal, clock: Clock) -> None:
+    def __init__(self, firmware: CouchFirmware, clock: Clock) -> None:
         self.firmware = firmware
-        self.line = line
         self._clock = clock
         self._silent: set[str] = set()
         self._active: set[str] = set()
         self._boots_s = float("-inf")
 
-    def run_once(self) -> None:
-        """Take what has arrived, let the time pass, send what is due."""
-        now_s = self._clock.monotonic_s()
-        data = self.line.read()
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take received bytes; a firmware that boots hears nothing."""
+        if now_s >= self._boots_s and "link_drop" not in self._silent:
+            self.firmware.receive(data, now_s)
+
+    def step(self, now_s: float) -> None:
+        """Let time pass; a body without firmware is a body all the same."""
         if now_s < self._boots_s:
             self.firmware.body.advance(now_s, None)
-            return
-        if "link_drop" not in self._silent:
-            self.firmware.receive(data, now_s)
-        self.firmware.step(now_s)
-        output = self.firmware.take_output()
-        self.line.write(b"" if self._silent else output, now_s)
+        else:
+            self.firmware.step(now_s)
 
-    async def run(self) -> None:
-        """Tick for ever."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self.line.master, self.run_once)
-        next_s = loop.time()
-        try:
-            while True:
-                self.run_once()
-                next_s = max(next_s + TICK_S, loop.time())
-                await asyncio.sleep(next_s - loop.time())
-        finally:
-            loop.remove_reader(self.line.master)
+    def take_output(self) -> bytes:
+        """The bytes to be sent."""
+        output = self.firmware.take_output()
+        return b"" if self._silent else output
+
+    def connection_lost(self, now_s: float) -> None:
+        """The host went away, on a line that knows."""
+        if now_s >= self._boots_s:
+            self.firmware.connection_lost(now_s)
 
     def answer(self, request: Request) -> Request:
         """One request on the truth connection."""
         action = request["do"]
         if action == "truth":
-            self.run_once()
             return self.truth()
         if action == "fault":
             self._begin(request)
@@ -175,47 +159,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the couch stands, mm and degrees, IEC 61217",
     )
     parser.add_argument("--baud", type=int, default=DEFAULT_BAUD)
+    parser.add_argument("--tcp", action="store_true", help="on a TCP port instead of a serial line")
     parser.add_argument("--payload-kg", type=float, default=0.0, help="what lies on the table")
     parser.add_argument("--sag-mm", type=float, default=0.0, help="sag at 150 kg and full extension; usual is 2")
     parser.add_argument("--sag-pitch-deg", type=float, default=0.0, help="tilt there; usual is 0.1")
     parser.add_argument("--speed-scale", type=float, default=1.0, help="makes the couch quicker, for tests")
 
 
-async def _main(options: argparse.Namespace) -> None:
-    end = Ending(stay=options.stay)
-    clock = SystemClock()
+async def start(options: argparse.Namespace) -> Simulation:
+    """Start it on the running loop."""
+    clock = clock_of_the_loop()
     now_s = clock.monotonic_s()
     parameters = CouchPhysicsParameters(sag_mm=options.sag_mm, sag_pitch_deg=options.sag_pitch_deg)
     body = CouchBody(options.start, seed=options.seed, now_s=now_s, parameters=parameters)
     body.payload_kg = options.payload_kg
     firmware = CouchFirmware(body, now_s=now_s, speed_scale=options.speed_scale)
-    line = PseudoTerminal(options.baud)
-    simulator = CouchSimulator(firmware, line, clock)
-    truth = await serve_json_lines(simulator.answer)
-    running = asyncio.create_task(simulator.run(), name="couch")
-    facts: dict[str, Any] = {
-        "kind": "couch",
-        "serial": line.path,
-        "baud": options.baud,
-        "truth": address_of(truth),
-    }
-    say_ready(**facts)
-    ending = asyncio.create_task(end.wait(), name="end")
-    try:
-        await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-    finally:
-        for task in (running, ending):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        truth.close()
-        line.close()
+    simulator = CouchSimulator(firmware, clock)
+    line = TcpDevice(simulator, clock) if options.tcp else SerialDevice(simulator, PseudoTerminal(options.baud), clock)
+    await line.start()
+
+    def answer(request: Request) -> Request:
+        line.run_once()
+        return simulator.answer(request)
+
+    return Simulation({"kind": "couch", **line.address}, answer, line.close)
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run until told to end."""
-    configure_log("couch")
-    come_first()
-    asyncio.run(_main(options))
+def main(options: argparse.Namespace) -> int:
+    """Run until told to end; returns the exit code."""
+    return run("couch", start, options)

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-from typing import Any
 
 import structlog
 
-from isoalign.clock import Clock, SystemClock
+from isoalign.clock import Clock
 from isoalign.protocol.messages import GantryLatch
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
 from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.gantry_firmware import GantryFirmware
 from isoalign.simulators.gantry_physics import GantryBody, GantryPhysicsParameters
-from isoalign.simulators.process import (
-    Ending,
-    Request,
-    address_of,
-    come_first,
-    configure_log,
-    say_ready,
-    serve_json_lines,
-)
+from isoalign.simulators.lockstep import clock_of_the_loop
+from isoalign.simulators.process import Request, Simulation, run
 from isoalign.simulators.tcp_device import TcpDevice
 
 _log = structlog.get_logger("isoalign.simulators.gantry")
@@ -184,9 +175,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trigger-jitter-s", type=float, default=0.0002, help="how much later than its angle at most")
 
 
-async def _main(options: argparse.Namespace) -> None:
-    end = Ending(stay=options.stay)
-    clock = SystemClock()
+async def start(options: argparse.Namespace) -> Simulation:
+    """Start it on the running loop."""
+    clock = clock_of_the_loop()
     now_s = clock.monotonic_s()
     parameters = GantryPhysicsParameters(arm_travel_s=options.arm_travel_s, trigger_jitter_s=options.trigger_jitter_s)
     arm = 1.0 if options.arm_extended else 0.0
@@ -194,18 +185,9 @@ async def _main(options: argparse.Namespace) -> None:
     simulator = GantrySimulator(GantryFirmware(body, now_s=now_s), clock)
     device = TcpDevice(simulator, clock)
     await device.start()
-    truth = await serve_json_lines(simulator.answer)
-    facts: dict[str, Any] = {"kind": "gantry", "gantry": device.address, "truth": address_of(truth)}
-    say_ready(**facts)
-    try:
-        await end.wait()
-    finally:
-        truth.close()
-        await device.close()
+    return Simulation({"kind": "gantry", "gantry": device.address}, simulator.answer, device.close)
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run until told to end."""
-    configure_log("gantry")
-    come_first()
-    asyncio.run(_main(options))
+def main(options: argparse.Namespace) -> int:
+    """Run until told to end; returns the exit code."""
+    return run("gantry", start, options)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,25 +12,17 @@ from typing import Any
 import numpy as np
 import structlog
 
-from isoalign.clock import Clock, SystemClock
-from isoalign.errors import IsoalignError, error_to_wire
+from isoalign.clock import Clock
+from isoalign.errors import IsoalignError
 from isoalign.protocol import ImageFrame, RecordReader, image_records
 from isoalign.protocol.errors import FrameError
 from isoalign.protocol.messages import ImageRelease, ImageResend
 from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, UnknownFault
 from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
+from isoalign.simulators.lockstep import clock_of_the_loop
 from isoalign.simulators.panel_firmware import PanelFirmware
-from isoalign.simulators.process import (
-    LOCAL_HOST,
-    Ending,
-    Request,
-    address_of,
-    come_first,
-    configure_log,
-    say_ready,
-    serve_json_lines,
-)
+from isoalign.simulators.process import LOCAL_HOST, Request, Simulation, address_of, run
 from isoalign.simulators.renderer import Renderer
 from isoalign.simulators.tcp_device import TcpDevice
 
@@ -341,22 +331,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", type=int, default=768, help="without a scene")
 
 
-async def _main(options: argparse.Namespace) -> int:
-    end = Ending(stay=options.stay)
-    clock = SystemClock()
+async def start(options: argparse.Namespace) -> Simulation:
+    """Start it on the running loop.
+
+    Raises
+    ------
+    IsoalignError
+        When the scene cannot be rendered.
+    """
     renderer: Renderer | None = None
     described: dict[str, Any] = {"rows": options.rows, "columns": options.columns, "couch_truth": None}
     if options.scene is not None:
         renderer = Renderer(options.scene, options.name)
         try:
             described = await renderer.start()
-        except IsoalignError as error:
-            _log.error("imager.cannot-start", **error_to_wire(error))
+        except IsoalignError:
             await renderer.close()
-            return 2
+            raise
     simulator = ImagerSimulator(
         options.name,
-        clock=clock,
+        clock=clock_of_the_loop(),
         seed=options.seed,
         rows=int(described["rows"]),
         columns=int(described["columns"]),
@@ -364,28 +358,16 @@ async def _main(options: argparse.Namespace) -> int:
         couch_truth=described["couch_truth"],
     )
     await simulator.start()
-    truth = await serve_json_lines(simulator.answer)
-    say_ready(
-        kind="imager",
-        name=options.name,
-        generator=simulator.generator_line.address,
-        panel=simulator.panel_line.address,
-        image=simulator.images.address,
-        truth=address_of(truth),
-    )
-    try:
-        await end.wait()
-    finally:
-        truth.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await simulator.close()
-    return 0
+    facts: Request = {
+        "kind": "imager",
+        "name": options.name,
+        "generator": simulator.generator_line.address,
+        "panel": simulator.panel_line.address,
+        "image": simulator.images.address,
+    }
+    return Simulation(facts, simulator.answer, simulator.close)
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run until told to end."""
-    configure_log(f"imager-{options.name}")
-    come_first()
-    code = asyncio.run(_main(options))
-    if code:
-        sys.exit(code)
+def main(options: argparse.Namespace) -> int:
+    """Run until told to end; returns the exit code."""
+    return run(f"imager-{options.name}", start, options)

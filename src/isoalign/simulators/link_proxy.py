@@ -22,19 +22,12 @@ from typing import Any
 
 import structlog
 
-from isoalign.clock import Clock, SystemClock
+from isoalign.clock import Clock
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
 from isoalign.simulators.link_ends import Line, SerialLine, TcpLine
 from isoalign.simulators.link_faults import LINE_FAULTS, LinkDirection
-from isoalign.simulators.process import (
-    Ending,
-    Request,
-    address_of,
-    come_first,
-    configure_log,
-    say_ready,
-    serve_json_lines,
-)
+from isoalign.simulators.lockstep import clock_of_the_loop
+from isoalign.simulators.process import Request, Simulation, run
 
 _log = structlog.get_logger("isoalign.simulators.link")
 
@@ -241,22 +234,15 @@ def _tcp_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-async def _main(options: argparse.Namespace) -> None:
-    end = Ending(stay=options.stay)
+async def start(options: argparse.Namespace) -> Simulation:
+    """Start it on the running loop."""
     line: Line = SerialLine(options.serial) if options.serial else TcpLine(*options.tcp)
     await line.start()
-    proxy = LinkProxy(line, SystemClock(), seed=options.seed)
-    control = await serve_json_lines(proxy.answer)
-    say_ready(kind="link", name=options.name, **line.facts(), control=address_of(control))
-    try:
-        await end.wait()
-    finally:
-        control.close()
-        await proxy.close()
+    proxy = LinkProxy(line, clock_of_the_loop(), seed=options.seed)
+    facts: Request = {"kind": "link", "name": options.name, **line.facts()}
+    return Simulation(facts, proxy.answer, proxy.close, door="control")
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run until told to end."""
-    configure_log(options.name)
-    come_first()
-    asyncio.run(_main(options))
+def main(options: argparse.Namespace) -> int:
+    """Run until told to end; returns the exit code."""
+    return run(options.name, start, options)

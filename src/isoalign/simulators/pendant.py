@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 
-from isoalign.clock import Clock, SystemClock
+from isoalign.clock import Clock
 from isoalign.protocol import DeviceIdentity, DeviceSession, next_counter
 from isoalign.protocol.host_session import random_u32
 from isoalign.protocol.messages import (
@@ -20,15 +18,8 @@ from isoalign.protocol.messages import (
     PendantState,
 )
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
-from isoalign.simulators.process import (
-    Ending,
-    Request,
-    address_of,
-    come_first,
-    configure_log,
-    say_ready,
-    serve_json_lines,
-)
+from isoalign.simulators.lockstep import clock_of_the_loop
+from isoalign.simulators.process import Request, Simulation, run
 from isoalign.simulators.tcp_device import TcpDevice
 
 FAULTS = ("freeze", "token_stuck", "bar_stuck")
@@ -170,24 +161,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="pendant", help="for the log")
 
 
-async def _main(options: argparse.Namespace) -> None:
-    end = Ending(stay=options.stay)
-    clock = SystemClock()
+async def start(_options: argparse.Namespace) -> Simulation:
+    """Start it on the running loop."""
+    clock = clock_of_the_loop()
     firmware = PendantFirmware(now_s=clock.monotonic_s())
     device = TcpDevice(firmware, clock)
     await device.start()
-    control = await serve_json_lines(PendantControl(firmware, device, clock).answer)
-    say_ready(kind="pendant", pendant=device.address, control=address_of(control))
-    try:
-        await end.wait()
-    finally:
-        control.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await device.close()
+    facts: Request = {"kind": "pendant", "pendant": device.address}
+    return Simulation(facts, PendantControl(firmware, device, clock).answer, device.close, door="control")
 
 
-def main(options: argparse.Namespace) -> None:
-    """Run until told to end."""
-    configure_log(options.name)
-    come_first()
-    asyncio.run(_main(options))
+def main(options: argparse.Namespace) -> int:
+    """Run until told to end; returns the exit code."""
+    return run(options.name, start, options)

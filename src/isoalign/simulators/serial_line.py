@@ -1,10 +1,16 @@
-"""The device's end of a pseudo-terminal, paced to a baud rate as a real line is."""
+"""The device's end of a pseudo-terminal, paced to a baud rate as a real line is, and a firmware on it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import os
 import tty
+from typing import Any
+
+from isoalign.clock import Clock
+from isoalign.simulators.tcp_device import Firmware, tick
 
 BITS_PER_BYTE = 10
 _BACKLOG_MAX_BYTES = 4096
@@ -84,3 +90,48 @@ class PseudoTerminal:
         """Close both ends."""
         os.close(self.master)
         os.close(self._slave)
+
+
+class SerialDevice:
+    """Carries a firmware's bytes over a pseudo-terminal; as :class:`~isoalign.simulators.tcp_device.TcpDevice`.
+
+    Parameters
+    ----------
+    firmware : Firmware
+    line : PseudoTerminal
+        Closed with the device.
+    clock : Clock
+
+    Attributes
+    ----------
+    address : dict
+        Name of the serial port and its baud rate.
+    """
+
+    def __init__(self, firmware: Firmware, line: PseudoTerminal, clock: Clock) -> None:
+        self._firmware = firmware
+        self._line = line
+        self._clock = clock
+        self._ticking: asyncio.Task[None] | None = None
+        self.address: dict[str, Any] = {"serial": line.path, "baud": line.baud}
+
+    async def start(self) -> None:
+        """Begin to listen and to tick."""
+        asyncio.get_running_loop().add_reader(self._line.master, self.run_once)
+        self._ticking = asyncio.create_task(tick(self.run_once), name="firmware")
+
+    async def close(self) -> None:
+        """Stop ticking and close the line."""
+        asyncio.get_running_loop().remove_reader(self._line.master)
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+        self._line.close()
+
+    def run_once(self) -> None:
+        """Take what has arrived, let the time pass, send what is due."""
+        now_s = self._clock.monotonic_s()
+        self._firmware.receive(self._line.read(), now_s)
+        self._firmware.step(now_s)
+        self._line.write(self._firmware.take_output(), now_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from isoalign.clock import Clock
@@ -27,6 +28,16 @@ class Firmware(Protocol):
 
     def connection_lost(self, now_s: float) -> None:
         """The host went away."""
+
+
+async def tick(run_once: Callable[[], None]) -> None:
+    """Run a device for ever, every 10 ms; what was missed while this computer paused is not made up for."""
+    loop = asyncio.get_running_loop()
+    next_s = loop.time()
+    while True:
+        run_once()
+        next_s = max(next_s + TICK_S, loop.time())
+        await asyncio.sleep(next_s - loop.time())
 
 
 class TcpDevice:
@@ -55,7 +66,7 @@ class TcpDevice:
         """Listen on a free local port and begin to tick."""
         self._server = await asyncio.start_server(self._serve, LOCAL_HOST, 0)
         self.address = address_of(self._server)
-        self._ticking = asyncio.create_task(self._tick(), name="firmware")
+        self._ticking = asyncio.create_task(tick(self.run_once), name="firmware")
 
     async def close(self) -> None:
         """Stop ticking and listening, drop the host."""
@@ -79,14 +90,6 @@ class TcpDevice:
             writer.transport.abort()  # the host does not read: better no line than an old one
             return
         writer.write(data)
-
-    async def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_s = loop.time()
-        while True:
-            self.run_once()
-            next_s = max(next_s + TICK_S, loop.time())
-            await asyncio.sleep(next_s - loop.time())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._writer is not None:

@@ -1,25 +1,33 @@
-"""A room of real processes: couch and pendant simulators and the device daemon, and truth from the couch itself."""
+"""A room of couch and pendant simulators and the device daemon, with truth from the couch itself.
+
+Of real processes, or, in a test marked ``lockstep``, of the same programs on the test's own loop in virtual time.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from isoalign.devices.client import DeviceClient
-from isoalign.devices.status import MOVING, WAITING_FOR_ENABLE, MotionProgress
+from isoalign.devices.config import load_daemon_config
+from isoalign.devices.daemon import DeviceDaemon
+from isoalign.devices.status import ARRIVED, MOVING, WAITING_FOR_ENABLE, MotionProgress
 from isoalign.errors import RemoteError
 from isoalign.geometry import Representation, TableTopPosition
+from isoalign.simulators.lockstep import LockstepLoop
+from isoalign.simulators.process import add_arguments
 
 START = (0.0, 700.0, -120.0, 0.0, 0.0, 0.0)
 FAR = (100.0, 900.0, -100.0, 2.0, -2.0, 10.0)
@@ -32,6 +40,7 @@ LIMITS = {
     "patient_support_angle": [-95, 95],
 }
 DEADLINE_S = 20.0
+COUCH_KEYS = {"serial", "baud", "host", "port"}
 REBOOT_NOTICED_S = 0.8  # the daemon takes a couch that has rebooted for a silent one, and that takes half a second
 
 
@@ -63,6 +72,18 @@ class Child:
             self._ready = json.loads(line)
         return self._ready
 
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        """One request to its truth or control socket."""
+        address = self.ready.get("truth") or self.ready["control"]
+        reader, writer = await asyncio.open_connection(address["host"], address["port"])
+        try:
+            writer.write(json.dumps(request).encode() + b"\n")
+            answer = json.loads(await asyncio.wait_for(reader.readline(), DEADLINE_S))
+        finally:
+            writer.close()
+            await writer.wait_closed()
+        return _checked(answer)
+
     def kill(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
 
@@ -84,46 +105,96 @@ class Child:
             process.stdout.close()
 
 
-async def ask(address: dict[str, Any], **request: Any) -> dict[str, Any]:
-    """One request to a truth or control socket."""
-    reader, writer = await asyncio.open_connection(address["host"], address["port"])
-    try:
-        writer.write(json.dumps(request).encode() + b"\n")
-        answer = json.loads(await asyncio.wait_for(reader.readline(), DEADLINE_S))
-    finally:
-        writer.close()
-        await writer.wait_closed()
+class Part:
+    """What a process of the room is in virtual time: the same program on the test's own loop."""
+
+    def __init__(self, ready: dict[str, Any], answer: Any, close: Any) -> None:
+        self.ready = ready
+        self._answer = answer
+        self._close = close
+
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        answer = self._answer(request)
+        return _checked(answer if isinstance(answer, dict) else await answer)
+
+    async def end(self) -> int:
+        await self._close()
+        return 0
+
+
+def _checked(answer: Any) -> dict[str, Any]:
     assert isinstance(answer, dict)
     assert "error" not in answer, answer
     return answer
 
 
+async def start_simulator(kind: str, *arguments: str) -> Part:
+    """A simulator on the running loop; its bytes go through real pseudo-terminals and sockets all the same."""
+    module = importlib.import_module(f"isoalign.simulators.{'link_proxy' if kind == 'link' else kind}")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    module.add_arguments(parser)
+    simulation = await module.start(parser.parse_args(arguments))
+    return Part(simulation.facts, simulation.answer, simulation.close)
+
+
+async def start_daemon_here(path: Path) -> Part:
+    """The daemon on the running loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, LockstepLoop)
+    daemon = DeviceDaemon(load_daemon_config(path), loop.clock)
+    await daemon.start()
+    links = {link.name: link.state.value for link in daemon.controller.links()}
+    return Part({"kind": "daemon", "socket": str(daemon.server.path), "links": links}, None, daemon.close)
+
+
 class DeviceRoom:
-    """Handles of a running room."""
+    """Handles of a running room: of real processes, or, in a test marked lockstep, all in virtual time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.children: list[Child] = []
-        self.couch: Child | None = None
-        self.pendant: Child | None = None
-        self.daemon: Child
+        self.children: list[Any] = []
+        self.couch: Any = None
+        self.pendant: Any = None
+        self.daemon: Any = None
 
-    def start(self, module: str, *arguments: str) -> Child:
-        child = Child(module, *arguments, log=self.folder / f"log-{len(self.children)}.jsonl")
+    @property
+    def is_virtual(self) -> bool:
+        return isinstance(asyncio.get_running_loop(), LockstepLoop)
+
+    async def start(self, module: str, *arguments: str) -> Any:
+        child: Any
+        if self.is_virtual:
+            child = await start_simulator(*arguments)
+        else:
+            child = Child(module, *arguments, log=self.folder / f"log-{len(self.children)}.jsonl")
         self.children.append(child)
         return child
 
+    async def end(self, child: Any) -> int:
+        self.children.remove(child)
+        code: int = await child.end() if isinstance(child, Part) else child.end()
+        return code
+
+    async def end_all(self) -> None:
+        for child in list(reversed(self.children)):
+            await self.end(child)
+
     def write_config(self, **changes: Any) -> Path:
-        couch = None if self.couch is None else {key: self.couch.ready[key] for key in ("serial", "baud")}
+        couch = None if self.couch is None else address_of_couch(self.couch)
         pendant = None if self.pendant is None else self.pendant.ready["pendant"]
         config = {"socket": str(self.folder / "d"), "couch": couch, "pendant": pendant, "limits": LIMITS, **changes}
         path = self.folder / "daemon.json"
         path.write_text(json.dumps(config))
         return path
 
-    def start_daemon(self, *arguments: str, **changes: Any) -> Child:
+    async def start_daemon(self, *arguments: str, **changes: Any) -> Any:
         path = self.write_config(**changes)
-        self.daemon = self.start("isoalign.devices.daemon", "--config", str(path), *arguments)
+        if self.is_virtual:
+            self.daemon = await start_daemon_here(path)
+            self.children.append(self.daemon)
+        else:
+            self.daemon = await self.start("isoalign.devices.daemon", "--config", str(path), *arguments)
         assert self.daemon.ready["kind"] == "daemon"
         return self.daemon
 
@@ -141,20 +212,16 @@ class DeviceRoom:
         return client
 
     async def truth(self) -> dict[str, Any]:
-        assert self.couch is not None
-        return await ask(self.couch.ready["truth"], do="truth")
+        return dict(await self.couch.ask(do="truth"))
 
     async def fault(self, name: str, **details: Any) -> dict[str, Any]:
-        assert self.couch is not None
-        return await ask(self.couch.ready["truth"], do="fault", name=name, **details)
+        return dict(await self.couch.ask(do="fault", name=name, **details))
 
     async def clear_fault(self, name: str) -> dict[str, Any]:
-        assert self.couch is not None
-        return await ask(self.couch.ready["truth"], do="clear", name=name)
+        return dict(await self.couch.ask(do="clear", name=name))
 
     async def bar(self, act: str) -> dict[str, Any]:
-        assert self.pendant is not None
-        return await ask(self.pendant.ready["control"], do=act)
+        return dict(await self.pendant.ask(do=act))
 
     async def press_anew(self) -> None:
         await self.bar("release")
@@ -162,12 +229,13 @@ class DeviceRoom:
 
     async def until(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         """Poll the truth until a condition holds; returns it with ``waited_s``."""
-        begun_s = time.monotonic()
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
         while True:
             truth = await self.truth()
             if condition(truth):
-                return {**truth, "waited_s": time.monotonic() - begun_s}
-            assert time.monotonic() - begun_s < DEADLINE_S, f"not within {DEADLINE_S} s: {what}: {truth}"
+                return {**truth, "waited_s": loop.time() - begun_s}
+            assert loop.time() - begun_s < DEADLINE_S, f"not within {DEADLINE_S} s: {what}: {truth}"
             await asyncio.sleep(0.002)
 
     async def until_fast(self) -> dict[str, Any]:
@@ -176,6 +244,37 @@ class DeviceRoom:
 
     async def until_standstill(self) -> dict[str, Any]:
         return await self.until(lambda truth: truth["standstill"], "couch stands still")
+
+    async def stays(self, seconds: float = 0.5) -> None:
+        """Nothing resumes: the true position does not change any more."""
+        before = (await self.truth())["position"]
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s:
+            truth = await self.truth()
+            assert truth["standstill"]
+            assert max(abs(a - b) for a, b in zip(truth["position"], before, strict=True)) < 0.05
+            await asyncio.sleep(0.005)
+
+    @staticmethod
+    async def ended_by(steps: AsyncGenerator[MotionProgress, None]) -> RemoteError:
+        """The error that a motion ends with."""
+
+        async def consume() -> None:
+            async for step in steps:
+                assert step.phase != ARRIVED
+
+        with pytest.raises(RemoteError) as caught:
+            await asyncio.wait_for(consume(), DEADLINE_S)
+        return caught.value
+
+    @staticmethod
+    async def refused(client: DeviceClient, target: tuple[float, ...] = FAR) -> str:
+        """The code with which a move is refused before anything moves."""
+        with pytest.raises(RemoteError) as caught:
+            async for _ in client.execute(await client.prepare(iec(*target))):
+                pass
+        return caught.value.remote_code
 
     async def begin_move(
         self, client: DeviceClient, target: tuple[float, ...] = FAR
@@ -204,25 +303,32 @@ class DeviceRoom:
 
 
 @pytest.fixture
-def bare_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceRoom]:
+async def bare_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DeviceRoom]:
     """No process yet; every one that the test starts is ended, the daemon first."""
     room = DeviceRoom(tmp_path_factory.mktemp("r"))
     yield room
-    for child in reversed(room.children):
-        child.end()
+    await room.end_all()
 
 
 @pytest.fixture
-def room(bare_room: DeviceRoom) -> DeviceRoom:
+async def room(bare_room: DeviceRoom) -> DeviceRoom:
     """Couch, pendant and daemon are running."""
-    start_couch_and_pendant(bare_room)
-    bare_room.start_daemon()
+    await start_couch_and_pendant(bare_room)
+    await bare_room.start_daemon()
     return bare_room
 
 
-def start_couch_and_pendant(room: DeviceRoom) -> None:
-    room.couch = room.start("isoalign.simulators", "couch", "--seed", "7", "--start", *map(str, START))
-    room.pendant = room.start("isoalign.simulators", "pendant")
+def address_of_couch(child: Any) -> dict[str, Any]:
+    """As the daemon's configuration has it, from what a couch or a link says when it is ready."""
+    ready = child.ready
+    return dict(ready["tcp"]) if "tcp" in ready else {key: ready[key] for key in ready if key in COUCH_KEYS}
+
+
+async def start_couch_and_pendant(room: DeviceRoom) -> None:
+    line = ("--tcp",) if room.is_virtual else ()  # what a pseudo-terminal carries takes a moment of real time
+    start = ("--start", *map(str, START))
+    room.couch = await room.start("isoalign.simulators", "couch", "--seed", "7", *start, *line)
+    room.pendant = await room.start("isoalign.simulators", "pendant")
 
 
 class FaultRoom(DeviceRoom):
@@ -233,28 +339,27 @@ class FaultRoom(DeviceRoom):
         self.second: Child | None = None
         self.latest_image: Any = None
 
-    def start_all(self) -> None:
-        start_couch_and_pendant(self)
-        assert self.couch is not None
-        assert self.pendant is not None
+    async def start_all(self) -> None:
+        await start_couch_and_pendant(self)
         pendant = self.pendant.ready["pendant"]
-        imager = self.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+        size = ("--rows", "200", "--columns", "120")
         link = ("isoalign.simulators", "link", "--seed", "5")
+        couch = self.couch.ready
+        couch_line = ("--tcp", f"{couch['host']}:{couch['port']}") if "host" in couch else ("--serial", couch["serial"])
         self.parts = {
-            "couch": (self.couch, "truth"),
-            "pendant": (self.pendant, "control"),
-            "imager": (imager, "truth"),
-            "couch-link": (self.start(*link, "--serial", self.couch.ready["serial"]), "control"),
-            "pendant-link": (self.start(*link, "--tcp", f"{pendant['host']}:{pendant['port']}"), "control"),
+            "couch": self.couch,
+            "pendant": self.pendant,
+            "imager": await self.start("isoalign.simulators", "imager", "--name", "A", *size),
+            "couch-link": await self.start(*link, *couch_line),
+            "pendant-link": await self.start(*link, "--tcp", f"{pendant['host']}:{pendant['port']}"),
         }
-        self.start_this_daemon()
+        await self.start_this_daemon()
 
-    def start_this_daemon(self) -> None:
-        assert self.couch is not None
-        imager = self.parts["imager"][0].ready
-        self.start_daemon(
-            couch={"serial": self.parts["couch-link"][0].ready["serial"], "baud": self.couch.ready["baud"]},
-            pendant=self.parts["pendant-link"][0].ready["tcp"],
+    async def start_this_daemon(self) -> None:
+        imager = self.parts["imager"].ready
+        await self.start_daemon(
+            couch=address_of_couch(self.parts["couch-link"]),
+            pendant=self.parts["pendant-link"].ready["tcp"],
             imagers=[{"name": "A", **{part: imager[part] for part in ("generator", "panel", "image")}}],
             settling_s=1.0,
             exposure_limit_s=2.0,
@@ -269,8 +374,7 @@ class FaultRoom(DeviceRoom):
         self.second = Child("isoalign.devices.daemon", "--config", str(path), log=self.folder / "second.jsonl")
 
     async def ask(self, part: str, **request: Any) -> dict[str, Any]:
-        child, key = self.parts[part]
-        return await ask(child.ready[key], **request)
+        return dict(await self.parts[part].ask(**request))
 
     async def repair(self) -> None:
         """End every fault, wherever it is; the second daemon goes."""
@@ -283,56 +387,35 @@ class FaultRoom(DeviceRoom):
             await self.ask(part, do="clear")
         if reboots:
             await asyncio.sleep(REBOOT_NOTICED_S)
-        if self.daemon.process.poll() is not None:
-            self.children.remove(self.daemon)
-            self.daemon.end()
-            self.start_this_daemon()
+        if isinstance(self.daemon, Child) and self.daemon.process.poll() is not None:
+            await self.end(self.daemon)
+            await self.start_this_daemon()
 
     async def until_links_are_up(self, client: DeviceClient) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while set((await client.status()).links.values()) != {"up"}:
                 await asyncio.sleep(0.01)
 
-    def end_all(self) -> None:
-        for child in [*([self.second] if self.second else []), *reversed(self.children)]:
-            child.end()
 
-
-@pytest.fixture(scope="module")
-def shared_fault_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRoom]:
-    """Started once for all scenarios."""
+@pytest.fixture
+async def fault_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultRoom]:
+    """Started anew for each scenario; the chain is cleared."""
     room = FaultRoom(tmp_path_factory.mktemp("f"))
     try:
-        room.start_all()
+        await room.start_all()
+        async with await room.connect("before", clear=False) as client:
+            await room.until_links_are_up(client)
+            async with asyncio.timeout(DEADLINE_S):
+                while not (await client.status()).couch_hears_pendant:
+                    await asyncio.sleep(0.005)
         yield room
+        await room.repair()
     finally:
-        room.end_all()
+        await room.end_all()
 
 
 @pytest.fixture
-async def fault_room(shared_fault_room: FaultRoom) -> AsyncIterator[FaultRoom]:
-    """In order at the beginning of each scenario, whatever the one before has left, and not far from the start."""
-    room = shared_fault_room
-    await room.repair()
-    await room.bar("release")
-    async with await room.connect("before", clear=False) as client:
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                await room.until_links_are_up(client)
-                with contextlib.suppress(RemoteError):
-                    await client.clear("scenario begins", "Test")
-                    break
-                await asyncio.sleep(0.05)
-        position = (await room.truth())["position"]
-        away = [abs(a - b) for a, b in zip(position, START, strict=True)]
-        if max(away[:3]) > 300.0 or max(away[3:]) > 2.0:
-            await room.move(client, START)
-    yield room
-    await room.repair()
-
-
-@pytest.fixture
-def start_machines() -> Callable[[DeviceRoom], None]:
+def start_machines() -> Callable[[DeviceRoom], Awaitable[None]]:
     return start_couch_and_pendant
 
 
@@ -344,3 +427,8 @@ async def client(room: DeviceRoom) -> AsyncIterator[DeviceClient]:
             while not (await connected.status()).couch_hears_pendant:
                 await asyncio.sleep(0.005)
         yield connected
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A test marked lockstep runs in virtual time."""
+    return {"lockstep": LockstepLoop} if item.get_closest_marker("lockstep") else {"real": asyncio.new_event_loop}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from isoalign.devices.status import ARRIVED, DIRECT, MOVING, UNIDIRECTIONAL, WAI
 from isoalign.errors import RemoteError
 from isoalign.geometry import Representation, TableTopPosition
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.lockstep]
 
 TARGET = np.array([4.0, 704.0, -116.0, 0.5, -0.5, 1.0])
 ASIDE = np.array([3.0, 3.0, 3.0, 0.3, 0.3, 0.3])
@@ -103,9 +103,11 @@ async def test_the_bar_must_stay_pressed_between_the_parts(room: Any, client: De
     assert (await room.truth())["standstill"]
 
 
-async def test_direction_and_length_are_settings(bare_room: Any, start_machines: Callable[[Any], None]) -> None:
-    start_machines(bare_room)
-    bare_room.start_daemon(approach={"overshoot_mm": 1.5, "signs": {"vertical": -1, "pitch": -1}})
+async def test_direction_and_length_are_settings(
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]
+) -> None:
+    await start_machines(bare_room)
+    await bare_room.start_daemon(approach={"overshoot_mm": 1.5, "signs": {"vertical": -1, "pitch": -1}})
     async with await bare_room.connect() as client:
         plan = await client.prepare(iec(TARGET), UNIDIRECTIONAL)
         last_part = TARGET - np.array(plan.waypoints[0].values)

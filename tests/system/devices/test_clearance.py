@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +66,18 @@ async def refusal(client: DeviceClient, target: TableTopPosition) -> RemoteError
 
 
 @pytest.fixture
-def start(bare_room: Any, start_machines: Callable[[Any], None]) -> Callable[..., Any]:
-    def begin(**clearance: Any) -> Any:
-        start_machines(bare_room)
-        bare_room.start_daemon(clearance={"room": ROOM, "timeout_s": 10.0, **clearance})
+def start(bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
+    async def begin(**clearance: Any) -> Any:
+        await start_machines(bare_room)
+        await bare_room.start_daemon(clearance={"room": ROOM, "timeout_s": 10.0, **clearance})
         return bare_room
 
     return begin
 
 
 @pytest.fixture
-def clear_room(start: Callable[..., Any]) -> Any:
-    return start()
+async def clear_room(start: Callable[..., Awaitable[Any]]) -> Any:
+    return await start()
 
 
 @pytest.fixture
@@ -126,17 +126,17 @@ async def test_without_a_model_the_plan_says_not_checked(room: Any, client: Devi
     assert plan.clearance_in_words == "not checked"
 
 
-async def test_unknown_is_not_clear(start: Callable[..., Any]) -> None:
+async def test_unknown_is_not_clear(start: Callable[..., Awaitable[Any]]) -> None:
     """A part turns with the gantry, and nobody says where the gantry is."""
-    room = start(room={**ROOM, "parts": [*ROOM["parts"], GANTRY_PART]})
+    room = await start(room={**ROOM, "parts": [*ROOM["parts"], GANTRY_PART]})
     async with await room.connect() as client:
         error = await refusal(client, BESIDE)
     assert error.remote_code == "device.clearance-unknown"
     assert "gantry" in error.message
 
 
-async def test_known_machine_state_is_used(start: Callable[..., Any]) -> None:
-    room = start(room={**ROOM, "parts": [*ROOM["parts"], GANTRY_PART]}, machine={"gantry_angle_deg": 0.0})
+async def test_known_machine_state_is_used(start: Callable[..., Awaitable[Any]]) -> None:
+    room = await start(room={**ROOM, "parts": [*ROOM["parts"], GANTRY_PART]}, machine={"gantry_angle_deg": 0.0})
     async with await room.connect() as client:
         assert (await client.prepare(BESIDE)).clearance is not None
 
@@ -177,8 +177,8 @@ async def test_no_patient_without_a_room(room: Any, client: DeviceClient) -> Non
     assert caught.value.remote_code == "device.not-present"
 
 
-async def test_worker_that_hangs(start: Callable[..., Any]) -> None:
-    room = start(timeout_s=0.5)
+async def test_worker_that_hangs(start: Callable[..., Awaitable[Any]]) -> None:
+    room = await start(timeout_s=0.5)
     async with await room.connect() as client:
         pid = worker_pid(room)
         os.kill(pid, signal.SIGSTOP)
@@ -256,7 +256,7 @@ async def test_worker_ends_with_a_daemon_that_is_killed(clear_room: Any, planner
 
 async def test_worker_ends_with_a_daemon_that_ends(clear_room: Any) -> None:
     pid = worker_pid(clear_room)
-    assert clear_room.daemon.end() == 0
+    assert await clear_room.end(clear_room.daemon) == 0
     await until_gone(pid)
 
 
@@ -276,9 +276,11 @@ def test_importing_the_daemon_loads_no_distance_library() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-async def test_the_worker_comes_after_everything_else(bare_room: Any, start_machines: Callable[[Any], None]) -> None:
-    start_machines(bare_room)
-    bare_room.start_daemon("--realtime", clearance={"room": ROOM})
+async def test_the_worker_comes_after_everything_else(
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]
+) -> None:
+    await start_machines(bare_room)
+    await bare_room.start_daemon("--realtime", clearance={"room": ROOM})
     pid = worker_pid(bare_room)
     assert os.sched_getscheduler(pid) == os.SCHED_OTHER
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10

@@ -8,7 +8,7 @@ import os
 import pty
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +191,14 @@ async def test_a_refused_move_says_why(room: Any) -> None:
 
 
 async def test_a_recorded_link_is_read_as_text(
-    bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]], tmp_path: Path
 ) -> None:
-    start_machines(bare_room)
-    bare_room.start_daemon(record=str(tmp_path / "record"))
+    await start_machines(bare_room)
+    await bare_room.start_daemon(record=str(tmp_path / "record"))
     async with await bare_room.connect() as client:
         await bare_room.move(client, tuple(float(value) for value in TARGET))
         await client.hold("the end")
-    assert bare_room.daemon.end() == 0
+    assert await bare_room.end(bare_room.daemon) == 0
     files = {path.name.split(".")[0]: path for path in (tmp_path / "record").glob("*.linklog")}
     assert set(files) == {"couch", "pendant"}
     code, out, _ = await call("protocol", "decode", str(files["couch"]))
@@ -221,12 +221,12 @@ async def test_a_recorded_link_is_read_as_text(
 
 
 async def test_expose_writes_every_image_with_how_it_was_taken(
-    bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]], tmp_path: Path
 ) -> None:
-    start_machines(bare_room)
-    imager = bare_room.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+    await start_machines(bare_room)
+    imager = await bare_room.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
     addresses = {part: imager.ready[part] for part in ("generator", "panel", "image")}
-    bare_room.start_daemon(imagers=[{"name": "A", **addresses}])
+    await bare_room.start_daemon(imagers=[{"name": "A", **addresses}])
     async with await bare_room.connect():
         pass
     words = ("expose", "--output", str(tmp_path), "--tube-current-ma", "80", "--socket", bare_room.socket)

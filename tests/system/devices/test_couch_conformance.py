@@ -76,21 +76,21 @@ async def go_home(room: Any, client: DeviceClient, home: TableTopPosition) -> No
     await room.bar("release")
 
 
-def start_devices(room: Any) -> dict[str, Any]:
+async def start_devices(room: Any) -> dict[str, Any]:
     """The pendant, and the couch unless one was named; returns where the couch is."""
-    room.pendant = room.start("isoalign.simulators", "pendant")
+    room.pendant = await room.start("isoalign.simulators", "pendant")
     if COUCH:
         serial, _, baud = COUCH.partition("@")
         return {"serial": serial, "baud": int(baud or 921_600)}
-    room.couch = room.start("isoalign.simulators", "couch", "--seed", "3")
+    room.couch = await room.start("isoalign.simulators", "couch", "--seed", "3")
     return {key: room.couch.ready[key] for key in ("serial", "baud")}
 
 
 @pytest.fixture
 async def conforming(bare_room: Any) -> AsyncIterator[tuple[Any, DeviceClient]]:
     """A daemon with the couch that is tested, and a client that has cleared the chain; the couch is brought back."""
-    couch = start_devices(bare_room)
-    bare_room.start_daemon(couch=couch, limits={})
+    couch = await start_devices(bare_room)
+    await bare_room.start_daemon(couch=couch, limits={})
     bare_room.couch_address = couch
     async with await bare_room.connect() as client:
         home = await position_of(client)
@@ -172,7 +172,7 @@ async def test_it_stops_by_itself_when_the_host_dies(conforming: tuple[Any, Devi
     with pytest.raises(PeerGone):
         await anext(step async for step in steps if step.phase == ARRIVED)
     await asyncio.sleep(STOPS_WITHIN_S)
-    room.start_daemon(couch=room.couch_address, limits={})
+    await room.start_daemon(couch=room.couch_address, limits={})
     async with await room.connect("again", clear=False) as again:
         status = await again.status()
         assert not status.moving
@@ -202,8 +202,8 @@ asyncio.run(main())
 
 async def test_it_stops_by_itself_when_the_commanding_program_hangs(bare_room: Any) -> None:
     """The daemon is told to be patient for half a minute, so that only the couch's own watch is left."""
-    couch = start_devices(bare_room)
-    bare_room.start_daemon(couch=couch, limits={}, client_lease_s=30.0)
+    couch = await start_devices(bare_room)
+    await bare_room.start_daemon(couch=couch, limits={}, client_lease_s=30.0)
     async with await bare_room.connect() as client:
         home = await position_of(client)
         process = await asyncio.create_subprocess_exec(

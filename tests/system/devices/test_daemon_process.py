@@ -40,16 +40,16 @@ def test_missing_file(tmp_path: Path) -> None:
     assert "none.json" in json.loads(ended.stderr)["message"]
 
 
-def test_ends_with_its_standard_input(bare_room: Any) -> None:
-    daemon = bare_room.start_daemon()
+async def test_ends_with_its_standard_input(bare_room: Any) -> None:
+    daemon = await bare_room.start_daemon()
     socket = Path(bare_room.socket)
     assert socket.is_socket()
-    assert daemon.end() == 0
+    assert await bare_room.end(daemon) == 0
     assert not socket.exists()
 
 
-def test_ends_on_sigterm_and_stays_without_standard_input(bare_room: Any) -> None:
-    daemon = bare_room.start_daemon("--stay")
+async def test_ends_on_sigterm_and_stays_without_standard_input(bare_room: Any) -> None:
+    daemon = await bare_room.start_daemon("--stay")
     daemon.process.stdin.close()
     with pytest.raises(subprocess.TimeoutExpired):
         daemon.process.wait(0.3)
@@ -57,18 +57,18 @@ def test_ends_on_sigterm_and_stays_without_standard_input(bare_room: Any) -> Non
     assert daemon.process.wait(5) == 0
 
 
-def test_second_daemon_on_one_socket_is_refused(bare_room: Any) -> None:
-    bare_room.start_daemon()
+async def test_second_daemon_on_one_socket_is_refused(bare_room: Any) -> None:
+    await bare_room.start_daemon()
     ended = run("--config", str(bare_room.folder / "daemon.json"))
     assert ended.returncode == 5
     assert "already" in json.loads(ended.stderr.splitlines()[-1])["message"]
 
 
 async def test_socket_of_a_killed_daemon_is_taken_over(bare_room: Any) -> None:
-    bare_room.start_daemon().kill(signal.SIGKILL)
+    (await bare_room.start_daemon()).kill(signal.SIGKILL)
     bare_room.daemon.process.wait(5)
     assert Path(bare_room.socket).is_socket()
-    bare_room.start_daemon()
+    await bare_room.start_daemon()
     async with await DeviceClient.connect(bare_room.socket, client="test") as client:
         assert (await client.status()).activity == "idle"
 
@@ -77,7 +77,7 @@ async def test_starts_although_a_device_is_missing(bare_room: Any) -> None:
     """A room where the couch is switched off can still be looked at; the interlocks say what is missing."""
     device, ours = os.openpty()
     couch = {"serial": os.ttyname(ours), "baud": 921600}
-    daemon = bare_room.start_daemon(couch=couch)
+    daemon = await bare_room.start_daemon(couch=couch)
     assert daemon.ready["links"] == {"couch": "waiting for the device's answer"}
     async with await DeviceClient.connect(bare_room.socket, client="test") as client:
         status = await client.status()
@@ -92,10 +92,10 @@ async def test_starts_although_a_device_is_missing(bare_room: Any) -> None:
 
 
 async def test_log_is_json_and_knows_the_client(bare_room: Any) -> None:
-    daemon = bare_room.start_daemon()
+    daemon = await bare_room.start_daemon()
     async with await DeviceClient.connect(bare_room.socket, client="the test"):
         pass
-    assert daemon.end() == 0
+    assert await bare_room.end(daemon) == 0
     log = bare_room.daemon_log()
     assert all({"event", "level", "timestamp", "process"} <= set(entry) for entry in log)
     assert any(entry["event"] == "client.connected" and entry["client"] == "the test" for entry in log)

@@ -1,5 +1,6 @@
-"""Every fault of scenarios.toml, played on real processes, ends in the state that is written there.
+"""Every fault of scenarios.toml ends in the state that is written there.
 
+In virtual time, but for those in which a process dies or hangs; the long proofs play all of them on real processes.
 What counts is where the couch truly is, by its own clock. After each of them nothing moves without a new press.
 One alone: ``pytest tests/system/devices/test_fault_scenarios.py -k L6``.
 """
@@ -11,7 +12,7 @@ import contextlib
 import signal
 import tomllib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,6 @@ class Scenario:
     after_motion: bool = False
     from_roll_deg: float | None = None
     roll_max_deg: float | None = None
-    soak: bool = False
     unmet: str = ""
 
 
@@ -66,7 +66,6 @@ def scenarios() -> list[Scenario]:
 
 
 SCENARIOS = scenarios()
-UNMET = [scenario for scenario in SCENARIOS if scenario.unmet]
 
 
 class Player:
@@ -216,6 +215,7 @@ class Player:
             assert not status.exposure_permitted
             assert self._code(await _caught(self.client.expose("A", TECHNIQUE))) == "device.interlock-open"
         await self.room.repair()
+        await self.room.until_standstill()
         await self._stays()
         await self._clear_and_wait_for_a_press()
 
@@ -369,9 +369,9 @@ async def _caught(act: Any) -> IsoalignError | None:
     return None
 
 
-def _row(scenario: Scenario) -> Any:
-    """Unmet ones are played in the long proofs, where they have to fail: once they pass, the table is out of date."""
-    marks: list[Any] = [pytest.mark.soak] if scenario.soak or scenario.unmet else []
+def _row(scenario: Scenario, *, soak: bool = False) -> Any:
+    """Unmet ones have to fail: once they pass, the table is out of date."""
+    marks: list[Any] = [pytest.mark.soak] if soak else []
     if scenario.unmet:
         marks.append(
             pytest.mark.xfail(reason=scenario.unmet, strict=True, run=bool(scenario.faults or scenario.before))
@@ -379,11 +379,25 @@ def _row(scenario: Scenario) -> Any:
     return pytest.param(scenario, id=scenario.id, marks=marks)
 
 
-@pytest.mark.parametrize("scenario", [_row(one) for one in SCENARIOS])
-async def test_scenario(scenario: Scenario, fault_room: Any) -> None:
+def _needs_processes(scenario: Scenario) -> bool:
+    return any(fault["on"] in {"daemon", "host"} for fault in [*scenario.before, *scenario.faults])
+
+
+async def _play(scenario: Scenario, room: Any) -> None:
     with contextlib.suppress(PeerGone):  # of a client whose daemon was killed, when it leaves
-        async with await fault_room.connect() as client:
-            await Player(scenario, fault_room, client).play()
+        async with await room.connect() as client:
+            await Player(scenario, room, client).play()
+
+
+@pytest.mark.lockstep
+@pytest.mark.parametrize("scenario", [_row(one) for one in SCENARIOS if not _needs_processes(one)])
+async def test_scenario(scenario: Scenario, fault_room: Any) -> None:
+    await _play(scenario, fault_room)
+
+
+@pytest.mark.parametrize("scenario", [_row(one, soak=not _needs_processes(one)) for one in SCENARIOS])
+async def test_scenario_on_processes(scenario: Scenario, fault_room: Any) -> None:
+    await _play(scenario, fault_room)
 
 
 WHEN = {
@@ -402,7 +416,7 @@ def test_the_page_says_the_same() -> None:
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     expected = []
     for one in SCENARIOS:
-        proved = f"unmet: {one.unmet}" if one.unmet else "long" if one.soak else "always"
+        proved = f"unmet: {one.unmet}" if one.unmet else "always"
         expected.append(f"| `{one.id}` | {one.fault} | {WHEN[one.setup]} | {one.must} | {proved} |")
     assert rows == expected
 
@@ -424,13 +438,3 @@ def test_the_table_is_whole() -> None:
             assert scenario.latches, scenario.id
             assert scenario.rules, scenario.id
             assert scenario.errors, scenario.id
-    assert {one.name for one in fields(Scenario)} >= {"unmet", "soak"}
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [pytest.param(one, id=one.id, marks=pytest.mark.xfail(reason=one.unmet, run=False)) for one in UNMET],
-)
-def test_unmet(scenario: Scenario) -> None:
-    """Scenarios that do not end as they must yet: listed in every run, played in the long proofs."""
-    raise AssertionError(scenario.unmet)

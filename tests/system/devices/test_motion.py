@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from isoalign.devices.client import DeviceClient
-from isoalign.devices.errors import PeerGone
-from isoalign.devices.status import ARRIVED, MOVING, WAITING_FOR_ENABLE, MotionProgress
+from isoalign.devices.status import ARRIVED, MOVING, WAITING_FOR_ENABLE
 from isoalign.errors import RemoteError
 from isoalign.geometry import AXES, Representation, TableTopPosition
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.lockstep]
 
 FAR = (100.0, 900.0, -100.0, 2.0, -2.0, 10.0)
 STOP_BUDGET_S = 0.35  # a stop from 50 mm/s with 500 mm/s^2 and 6000 mm/s^3, and the lag of the servo
@@ -25,37 +22,6 @@ STOP_BUDGET_S = 0.35  # a stop from 50 mm/s with 500 mm/s^2 and 6000 mm/s^3, and
 
 def iec(*values: float) -> TableTopPosition:
     return TableTopPosition.from_values(Representation.IEC_61217, values)
-
-
-async def ended_by(steps: AsyncGenerator[MotionProgress, None]) -> RemoteError:
-    """The error that a motion ends with."""
-
-    async def consume() -> None:
-        async for step in steps:
-            assert step.phase != ARRIVED
-
-    with pytest.raises(RemoteError) as caught:
-        await asyncio.wait_for(consume(), 20)
-    return caught.value
-
-
-async def refused(client: DeviceClient, target: tuple[float, ...] = FAR) -> str:
-    """The code with which a move is refused before anything moves."""
-    with pytest.raises(RemoteError) as caught:
-        async for _ in client.execute(await client.prepare(iec(*target))):
-            pass
-    return caught.value.remote_code
-
-
-async def stays_where_it_is(room: Any, seconds: float = 0.5) -> None:
-    """Nothing resumes: the true position does not change any more."""
-    before = (await room.truth())["position"]
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + seconds
-    while loop.time() < until_s:
-        truth = await room.truth()
-        assert truth["standstill"]
-        assert max(abs(a - b) for a, b in zip(truth["position"], before, strict=True)) < 0.05
 
 
 async def test_move_arrives_where_it_should(room: Any, client: DeviceClient) -> None:
@@ -93,7 +59,7 @@ async def test_a_plan_tells_duration_and_stop_distance(room: Any, client: Device
     await room.until(lambda truth: abs(truth["velocity"][1]) > 49.0, "full speed")
     hold = asyncio.create_task(client.hold("test"))
     before = await room.truth()
-    await ended_by(steps)
+    await room.ended_by(steps)
     await hold
     after = await room.until_standstill()
     assert after["position"][1] - before["position"][1] < plan.stop_distance_mm + 50.0 * 0.05
@@ -102,28 +68,28 @@ async def test_a_plan_tells_duration_and_stop_distance(room: Any, client: Device
 async def test_hold_stops_and_nothing_resumes(room: Any, client: DeviceClient) -> None:
     steps = await room.begin_move(client)
     await client.hold("patient coughs")
-    error = await ended_by(steps)
+    error = await room.ended_by(steps)
     assert error.remote_code == "device.hold"
     assert "patient coughs" in error.message
     assert error.hint
     stopped = await room.until_standstill()
     assert stopped["stop_cause"] == "STOP_COMMAND"
-    await stays_where_it_is(room)
+    await room.stays()
     status = await client.status()
     assert status.first_fault is not None
     assert status.first_fault.rule_id == "hold"
     # releasing and pressing the bar does not resume it, and a new move is refused until a named user clears
     await room.press_anew()
-    await stays_where_it_is(room)
-    assert await refused(client) == "device.interlock-open"
+    await room.stays()
+    assert await room.refused(client) == "device.interlock-open"
     with pytest.raises(RemoteError, match="named user"):
         await client.clear("", "")
     assert set(await client.clear("patient is well", "Test")) >= {"hold"}
-    await stays_where_it_is(room)
+    await room.stays()
     # the press from before the clear is worth nothing
     waiting = client.execute(await client.prepare(iec(*FAR)))
     assert (await anext(waiting)).phase == WAITING_FOR_ENABLE
-    await stays_where_it_is(room)
+    await room.stays()
     await room.press_anew()
     await room.until_fast()
     await waiting.aclose()
@@ -132,7 +98,7 @@ async def test_hold_stops_and_nothing_resumes(room: Any, client: DeviceClient) -
 
 async def test_hold_at_rest_latches(room: Any, client: DeviceClient) -> None:
     await client.hold("because")
-    assert await refused(client) == "device.interlock-open"
+    assert await room.refused(client) == "device.interlock-open"
     await client.clear("because not", "Test")
     await room.move(client, (3.0, 702.0, -120.0, 0.0, 0.0, 0.0))
 
@@ -141,25 +107,27 @@ async def test_hold_at_rest_latches(room: Any, client: DeviceClient) -> None:
 async def test_enable_bar_released_or_squeezed_in_motion(room: Any, client: DeviceClient, act: str) -> None:
     steps = await room.begin_move(client)
     await room.bar(act)
-    error = await ended_by(steps)
+    error = await room.ended_by(steps)
     assert error.remote_code == "device.enable-released"
     stopped = await room.until_standstill()
     assert stopped["stop_cause"] in {"ENABLE_LOST", "STOP_COMMAND"}
     await room.press_anew()
-    await stays_where_it_is(room)
-    assert await refused(client) == "device.interlock-open"
+    await room.stays()
+    assert await room.refused(client) == "device.interlock-open"
 
 
-async def test_move_without_a_press_is_refused_in_time(bare_room: Any, start_machines: Callable[[Any], None]) -> None:
-    start_machines(bare_room)
-    bare_room.start_daemon(enable_wait_s=0.3)
+async def test_move_without_a_press_is_refused_in_time(
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]
+) -> None:
+    await start_machines(bare_room)
+    await bare_room.start_daemon(enable_wait_s=0.3)
     async with await bare_room.connect() as client:
-        assert await refused(client) == "device.enable-not-pressed"
+        assert await bare_room.refused(client) == "device.enable-not-pressed"
         assert (await client.status()).interlocks == ()  # nothing moved, nothing is latched
         # a bar that was held all the time is no press
         await bare_room.bar("press")
         await client.clear("again", "Test")
-        assert await refused(client) == "device.enable-not-pressed"
+        assert await bare_room.refused(client) == "device.enable-not-pressed"
 
 
 async def test_one_press_moves_once(room: Any, client: DeviceClient) -> None:
@@ -168,146 +136,18 @@ async def test_one_press_moves_once(room: Any, client: DeviceClient) -> None:
         pass  # a press just before the move is as good as one just after it
     second = client.execute(await client.prepare(iec(*FAR)))
     assert (await anext(second)).phase == WAITING_FOR_ENABLE
-    await stays_where_it_is(room)
+    await room.stays()
     await second.aclose()
-
-
-async def test_daemon_killed_in_motion(room: Any, client: DeviceClient) -> None:
-    """The couch stops by its own watchdog, and says why."""
-    steps = await room.begin_move(client)
-    room.daemon.kill(signal.SIGKILL)
-    stopped = await room.until_standstill()
-    assert stopped["stop_cause"] == "HOST_LOST"
-    assert stopped["waited_s"] < 0.150 + STOP_BUDGET_S + 0.3
-    with pytest.raises(PeerGone):
-        async for _ in steps:
-            pass
-    # a new daemon finds the latch, and nothing moves before it is cleared and the bar pressed anew
-    room.start_daemon()
-    async with await room.connect(clear=False) as again:
-        status = await again.status()
-        assert status.first_fault is not None
-        assert status.first_fault.text == "the couch reports HOST_LOST"
-        await room.press_anew()
-        assert await refused(again) == "device.interlock-open"
-        await again.clear("daemon was restarted", "Test")
-        await stays_where_it_is(room)
-        position = (await room.truth())["position"]
-        await room.move(again, (position[0] + 3.0, *position[1:]))
-
-
-async def test_daemon_stopped_by_the_kernel_in_motion(room: Any, client: DeviceClient) -> None:
-    """A daemon that hangs is as dead as one that was killed, and does not go on when it wakes."""
-    steps = await room.begin_move(client)
-    room.daemon.kill(signal.SIGSTOP)
-    stopped = await room.until_standstill()
-    room.daemon.kill(signal.SIGCONT)
-    assert stopped["stop_cause"] == "HOST_LOST"
-    error = await ended_by(steps)
-    assert error.remote_code in {
-        "device.link-lost",
-        "device.client-lost",
-        "device.enable-released",
-        "device.couch-fault",
-    }
-    await stays_where_it_is(room)
-
-
-MOVER = """
-import asyncio, sys
-from isoalign.devices.client import DeviceClient
-from isoalign.geometry import Representation, TableTopPosition
-
-async def main():
-    client = await DeviceClient.connect(sys.argv[1], client="mover")
-    await client.clear("mover", "Test")
-    target = TableTopPosition.from_values(Representation.IEC_61217, [float(v) for v in sys.argv[2:]])
-    async for step in client.execute(await client.prepare(target)):
-        print(step.phase, flush=True)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
-async def test_commanding_program_dies_or_hangs_in_motion(room: Any, number: signal.Signals) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MOVER, room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
-        await room.press_anew()
-        await room.until_fast()
-        process.send_signal(number)
-        stopped = await room.until_standstill()
-        assert stopped["waited_s"] < 0.250 + STOP_BUDGET_S + 0.3
-        assert stopped["stop_cause"] in {"STOP_COMMAND", "CLIENT_LOST"}
-        async with await room.connect(clear=False) as other:
-            status = await other.status()
-            assert status.first_fault is not None
-            assert status.first_fault.rule_id in {"client-heartbeat", "couch-fault"}
-            await room.press_anew()
-            await stays_where_it_is(room)
-            assert await refused(other) == "device.interlock-open"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-
-
-async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_hangs(
-    bare_room: Any, start_machines: Callable[[Any], None]
-) -> None:
-    """The daemon is told to wait for half a minute: what stops the couch is its own watch over the client's counter."""
-    start_machines(bare_room)
-    bare_room.start_daemon(client_lease_s=30.0)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MOVER, bare_room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
-        await bare_room.press_anew()
-        await bare_room.until_fast()
-        process.send_signal(signal.SIGSTOP)
-        stopped = await bare_room.until_standstill()
-        assert stopped["stop_cause"] == "CLIENT_LOST"
-        assert stopped["waited_s"] < 0.250 + STOP_BUDGET_S + 0.3
-        latched = [line["rule"] for line in bare_room.daemon_log() if line["event"] == "interlock.latched"]
-        assert "client-heartbeat" not in latched, "the daemon had not lost its patience"
-        await bare_room.press_anew()
-        await stays_where_it_is(bare_room)
-        process.send_signal(signal.SIGCONT)
-        await stays_where_it_is(bare_room)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 async def test_leaving_the_motion_early_stops_the_couch(room: Any, client: DeviceClient) -> None:
     steps = await room.begin_move(client)
     await steps.aclose()
     await room.until_standstill()
-    await stays_where_it_is(room)
+    await room.stays()
     status = await client.status()
     assert status.first_fault is not None
     assert status.first_fault.rule_id == "client-heartbeat"
-
-
-async def test_blocking_the_clients_loop_stops_the_couch(room: Any, client: DeviceClient) -> None:
-    """The heartbeat comes from the caller's own loop, so a program that no longer thinks does not move anything."""
-    import time
-
-    steps = await room.begin_move(client)
-    time.sleep(0.6)
-    assert (await ended_by(steps)).remote_code in {"device.client-lost", "device.couch-fault"}
-    await room.until_standstill()
 
 
 async def test_second_client_may_hold_but_not_move(room: Any, client: DeviceClient) -> None:
@@ -320,7 +160,7 @@ async def test_second_client_may_hold_but_not_move(room: Any, client: DeviceClie
             await second.clear("no", "Test")
         assert caught.value.remote_code == "device.busy"
         await second.hold("second sees something")
-    assert (await ended_by(steps)).remote_code == "device.hold"
+    assert (await room.ended_by(steps)).remote_code == "device.hold"
     await room.until_standstill()
 
 
@@ -328,14 +168,14 @@ async def test_second_client_may_hold_but_not_move(room: Any, client: DeviceClie
 async def test_couch_falls_silent_in_motion(room: Any, client: DeviceClient, name: str) -> None:
     steps = await room.begin_move(client)
     await room.fault(name)
-    error = await ended_by(steps)
+    error = await room.ended_by(steps)
     assert error.remote_code == "device.link-lost"
     await room.until_standstill()
     await room.clear_fault(name)
-    await stays_where_it_is(room)
+    await room.stays()
     status = await until_status(client, lambda s: s.links["couch"] == "up")
     assert not status.motion_permitted
-    assert await refused(client) == "device.interlock-open"
+    assert await room.refused(client) == "device.interlock-open"
     await client.clear("cable was loose", "Test")
     await room.move(client, (3.0, *(await room.truth())["position"][1:]))
 
@@ -352,43 +192,6 @@ async def test_couch_unplugged_at_rest_needs_a_clear(room: Any, client: DeviceCl
         async for _ in client.execute(plan):
             pass
     assert caught.value.remote_code == "device.plan-expired"
-
-
-async def test_pause_of_the_computer_at_rest_needs_no_reset(room: Any, client: DeviceClient) -> None:
-    """The couch ends the session of a daemon that paused; while nothing moves this voids plans and presses, no more."""
-    plan = await client.prepare(iec(*FAR))
-    await room.press_anew()
-    room.daemon.kill(signal.SIGSTOP)
-    await room.until(lambda truth: truth["mode"] == "SWITCH_ON_DISABLED", "the couch has ended the session")
-    room.daemon.kill(signal.SIGCONT)
-    async with asyncio.timeout(20):
-        while not (status := await client.status()).motion_permitted:
-            assert not [interlock for interlock in status.interlocks if interlock.latched]
-            await asyncio.sleep(0.005)
-    with pytest.raises(RemoteError) as caught:
-        async for _ in client.execute(plan):
-            pass
-    assert caught.value.remote_code == "device.plan-expired"
-    await stays_where_it_is(room)
-    await room.move(client, (2.0, 702.0, -120.0, 0.0, 0.0, 0.0))
-
-
-async def test_act_right_after_a_pause_of_the_whole_computer(room: Any, client: DeviceClient) -> None:
-    """Regression: the daemon took its own pause for silence of the couch, and latched a broken session for it.
-
-    A later exposure or motion was then refused. And an act that came before the session was made anew was refused,
-    although nothing was wrong.
-    """
-    machine = (room.couch, room.pendant, room.daemon)
-    for _ in range(3):
-        for process in machine:
-            process.kill(signal.SIGSTOP)
-        await asyncio.sleep(0.8)
-        for process in machine:
-            process.kill(signal.SIGCONT)
-        await room.move(client, (1.0, 701.0, -120.0, 0.0, 0.0, 0.0))
-        await room.move(client, (0.0, 700.0, -120.0, 0.0, 0.0, 0.0))
-    assert not [line for line in room.daemon_log() if line["event"] == "interlock.latched"]
 
 
 async def test_bar_pressed_anew_at_once_after_a_motion(room: Any, client: DeviceClient) -> None:
@@ -419,20 +222,20 @@ async def test_stuck_axis_never_counts_as_arrived(room: Any, client: DeviceClien
     steps = client.execute(await client.prepare(iec(5.0, 760.0, -120.0, 0.0, 0.0, 0.0)))
     assert (await anext(steps)).phase == WAITING_FOR_ENABLE
     await room.press_anew()
-    assert (await ended_by(steps)).remote_code in {"device.couch-fault", "device.motion-timeout"}
+    assert (await room.ended_by(steps)).remote_code in {"device.couch-fault", "device.motion-timeout"}
     await room.until_standstill()
     assert not (await client.status()).motion_permitted
 
 
-async def test_motion_that_misses_its_target(bare_room: Any, start_machines: Callable[[Any], None]) -> None:
+async def test_motion_that_misses_its_target(bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]) -> None:
     """DONE from the couch is no arrival: with a tolerance below the noise of the encoders none is ever accepted."""
-    start_machines(bare_room)
-    bare_room.start_daemon(arrival_tolerance_mm=1e-5, arrival_tolerance_deg=1e-7, settling_s=0.5)
+    await start_machines(bare_room)
+    await bare_room.start_daemon(arrival_tolerance_mm=1e-5, arrival_tolerance_deg=1e-7, settling_s=0.5)
     async with await bare_room.connect() as client:
         steps = client.execute(await client.prepare(iec(2.0, 702.0, -120.0, 0.0, 0.0, 0.0)))
         assert (await anext(steps)).phase == WAITING_FOR_ENABLE
         await bare_room.press_anew()
-        error = await ended_by(steps)
+        error = await bare_room.ended_by(steps)
         assert error.remote_code == "device.motion-timeout"
         # which axes are off is the encoders' noise; two given ones may both read their target by chance, 1 in 60
         assert any(axis in error.message for axis in AXES), error.message

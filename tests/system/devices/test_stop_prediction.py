@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from isoalign.geometry.motion_profile import NORMAL_LIMITS, plan_synchronised
 from isoalign.protocol import axes_from_micro
 from isoalign.protocol.messages import AxisInfo, CommandEvent, CommandStatus, CouchState, Move
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.lockstep]
 
 HANDFUL, SOAK_TRIALS = 2, 30
 SLOWEST = np.array([2.5, 2.5, 2.5, 0.15, 0.15, 0.15])
@@ -43,7 +43,7 @@ def messages(lines: list[LinkLine], kind: Any) -> list[Any]:
     "trial", [pytest.param(n, marks=[] if n < HANDFUL else [pytest.mark.soak]) for n in range(SOAK_TRIALS)]
 )
 async def test_stop_at_a_random_moment(
-    trial: int, bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+    trial: int, bare_room: Any, start_machines: Callable[[Any], Awaitable[None]], tmp_path: Path
 ) -> None:
     dice = random.Random(trial)
     target = (
@@ -54,15 +54,15 @@ async def test_stop_at_a_random_moment(
         dice.uniform(-3, 3),
         dice.choice([0.0, dice.uniform(-15, 15)]),
     )
-    start_machines(bare_room)
-    bare_room.start_daemon(record=str(tmp_path))
+    await start_machines(bare_room)
+    await bare_room.start_daemon(record=str(tmp_path))
     async with await bare_room.connect() as client:
         steps = await bare_room.begin_move(client, target)
         await asyncio.sleep(dice.uniform(0.0, 1.0))  # the moment of the stop is what is drawn here
         await client.hold("test")
         rest = np.array((await bare_room.until_standstill())["position"])
         await steps.aclose()
-    assert bare_room.daemon.end() == 0
+    assert await bare_room.end(bare_room.daemon) == 0
     [path] = tmp_path.glob("couch.*")
     lines = list(decode_records(read_log(path)[1]))
     [move] = messages(lines, Move)

@@ -25,28 +25,10 @@ from isoalign.simulators.couch_faults import AXIS_FAULTS, FAULTS, FIRMWARE_FAULT
 from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import CouchBody, CouchPhysicsParameters
 from isoalign.simulators.errors import InvalidTruthRequest, UnknownFault
-from isoalign.simulators.serial_line import PseudoTerminal
 
 START = (0.0, 700.0, -120.0, 0.0, 0.0, 0.0)
 FAR = (0.0, 760.0, -120.0, 0.0, 0.0, 2.0)
 TICK_S = 0.01
-
-
-class NoLine(PseudoTerminal):
-    """A line whose host is the rig below."""
-
-    def __init__(self) -> None:
-        self.to_couch = bytearray()
-        self.to_host = bytearray()
-
-    def read(self) -> bytes:
-        data = bytes(self.to_couch)
-        self.to_couch.clear()
-        return data
-
-    def write(self, data: bytes, now_s: float) -> None:
-        assert now_s >= 0
-        self.to_host += data
 
 
 class Rig:
@@ -56,9 +38,8 @@ class Rig:
         self.clock = ManualClock()
         self.clock.advance(50.0)
         now_s = self.clock.monotonic_s()
-        self.line = NoLine()
         self.body = CouchBody(start, seed=3, now_s=now_s)
-        self.couch = CouchSimulator(CouchFirmware(self.body, now_s=now_s), self.line, self.clock)
+        self.couch = CouchSimulator(CouchFirmware(self.body, now_s=now_s), self.clock)
         self.host = HostSession(DeviceKind.COUCH)
         self.states: list[CouchState] = []
         self.token_counter = 0
@@ -91,12 +72,11 @@ class Rig:
                     ),
                     now_s,
                 )
-            self.line.to_couch += self.host.take_output()
-            self.couch.run_once()
-            for message in self.host.feed(bytes(self.line.to_host), now_s):
+            self.couch.receive(self.host.take_output(), now_s)
+            self.couch.step(now_s)
+            for message in self.host.feed(self.couch.take_output(), now_s):
                 if isinstance(message, CouchState):
                     self.states.append(message)
-            self.line.to_host.clear()
 
     def fault(self, name: str, **values: object) -> None:
         self.couch.answer({"do": "fault", "name": name, **values})

@@ -119,10 +119,10 @@ async def test_the_truth_connection_answers_every_line() -> None:
 
 
 @pytest.fixture
-def couch(line: PseudoTerminal) -> CouchSimulator:
+def couch() -> CouchSimulator:
     clock = ManualClock()
     body = CouchBody((0, 700, -120, 0, 0, 0), seed=0, now_s=0.0)
-    return CouchSimulator(CouchFirmware(body, now_s=0.0), line, clock)
+    return CouchSimulator(CouchFirmware(body, now_s=0.0), clock)
 
 
 def test_couch_faults_can_be_set_and_cleared(couch: CouchSimulator) -> None:
