@@ -1,4 +1,4 @@
-"""Virtual time: waiting takes none, bytes and threads are waited for, and nobody goes ahead of the leave that was given."""
+"""Virtual time: waiting takes none, bytes and threads are waited for, nobody goes ahead of the leave that was given."""
 
 from __future__ import annotations
 
