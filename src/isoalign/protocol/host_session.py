@@ -241,6 +241,8 @@ class HostSession:
         if message.FROM_HOST or not self.is_open or header.session != self._session:
             self.foreign_frames += 1
             return False
+        if isinstance(message, SessionEnded):  # a device that has restarted counts its frames from the beginning
+            return True
         return self.sequence.accept(header.seq)
 
     def _digest(self, frame: Frame, now_s: float) -> None:

@@ -41,7 +41,7 @@ LIMITS = {
 }
 DEADLINE_S = 20.0
 COUCH_KEYS = {"serial", "baud", "host", "port"}
-REBOOT_NOTICED_S = 0.8  # the daemon takes a couch that has rebooted for a silent one, and that takes half a second
+REBOOT_NOTICED_S = 0.4  # a couch takes 0.3 s to boot, and tells its host with the next heartbeat
 
 
 def iec(*values: float) -> TableTopPosition:

@@ -18,6 +18,7 @@ from isoalign.protocol import (
     encode,
 )
 from isoalign.protocol.messages import (
+    AxisInfo,
     Capability,
     Clear,
     CommandEvent,
@@ -135,6 +136,18 @@ def test_the_device_ends_the_session_when_the_heartbeat_stops() -> None:
     line.carry(to_device=False)
     assert line.host.state is SessionState.ENDED
     assert line.host.end_reason is SessionEnd.HEARTBEAT_EXPIRED
+
+
+def test_a_device_that_has_restarted_is_believed_that_the_session_is_over() -> None:
+    """Its frames count from the beginning again, which is not newer than what the host has seen."""
+    line = Line().open()
+    for _ in range(40):
+        line.device.send(AxisInfo(0, -1, 1, 1, 1, 1, 1, 0, 0), line.clock.monotonic_s())
+    line.run(0.3)
+    line.device = DeviceSession(identity(), boot_s=line.clock.monotonic_s())
+    line.run(0.1)
+    assert line.host.state is SessionState.ENDED
+    assert line.host.end_reason is SessionEnd.UNKNOWN_SESSION
 
 
 def test_a_heartbeat_that_does_not_advance_does_not_keep_a_session_open() -> None:
