@@ -94,10 +94,11 @@ class PositionSettings(Section):
 
 
 class CouchSettings(Section):
-    """The couch: where its serial line is, how far it goes, where a set-up begins."""
+    """The couch: where its serial line or its TCP port is, how far it goes, where a set-up begins."""
 
     serial: str = "/dev/ttyUSB0"
     baud: Annotated[int, Field(ge=9600)] = 921_600
+    tcp: Address | None = None
     travel: TravelSettings = TravelSettings()
     setup_position: PositionSettings = PositionSettings()
 

@@ -21,7 +21,7 @@ from isoalign.records import Volume
 from isoalign.room.archives import ArchiveKind, start_archive
 from isoalign.room.loopback import free_port
 from isoalign.room.processes import ChildProcess, ProcessGroup
-from isoalign.room.settings import RoomSettings
+from isoalign.room.settings import CouchSettings, RoomSettings
 from isoalign.room.simulator_control import SimulatorControl
 
 
@@ -261,12 +261,16 @@ class SimulatedRoom:
         }
 
 
+def _couch_address(couch: CouchSettings) -> dict[str, Any]:
+    return {"serial": couch.serial, "baud": couch.baud} if couch.tcp is None else couch.tcp.model_dump()
+
+
 def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, socket_path: Path) -> ChildProcess:
     """Write the device daemon's configuration and start it; not yet ready."""
     couch = settings.couch
     config: dict[str, Any] = {
         "socket": str(socket_path),
-        "couch": None if couch is None else {"serial": couch.serial, "baud": couch.baud},
+        "couch": None if couch is None else _couch_address(couch),
         "pendant": None if settings.pendant is None else settings.pendant.model_dump(),
         "imagers": [
             {
