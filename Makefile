@@ -17,6 +17,12 @@ PEERS := $(VENV)/.installed-peers
 WARM := $(VENV)/.kernels-compiled
 KERNELS := $(shell grep -rl --include='*.py' 'numba' src/isoalign 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest --ignore=tests/benchmarks
+# tests that no wall clock judges run side by side; real processes in real time have the machine to themselves
+TIMELESS := lockstep or not system
+JOBS ?= auto
+# a choice of tests (ARGS) may leave one of the two runs without any, which pytest calls an error
+MAY_BE_EMPTY := $(if $(ARGS),|| test $$? -eq 5)
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
@@ -100,7 +106,8 @@ check: develop  ## format, lint, strict types, import contracts, generated files
 
 .PHONY: test
 test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
-	$(BIN)/python -m pytest -m "not soak" --ignore=tests/benchmarks $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
+	$(PYTEST) -m "not soak and not ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 
 .PHONY: bench
 bench: develop peers  ## the studies of tests/benchmarks in short form, with their tables
@@ -109,7 +116,7 @@ bench: develop peers  ## the studies of tests/benchmarks in short form, with the
 
 .PHONY: soak
 soak: develop peers  ## the long proofs in full
-	$(BIN)/python -m pytest -m soak --ignore=tests/benchmarks $(ARGS)
+	$(PYTEST) -m soak $(ARGS)
 	@set -e; for study in tests/benchmarks/study_*.py; do \
 		[ -f "$$study" ] || continue; echo "== $$study --full"; $(BIN)/python "$$study" --full; done
 

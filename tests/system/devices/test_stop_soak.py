@@ -11,6 +11,8 @@ import pytest
 
 from isoalign.devices.errors import PeerGone
 
+pytestmark = pytest.mark.system
+
 TRIALS = 2
 SOAK_TRIALS = 40
 LATEST_S = 1.5
