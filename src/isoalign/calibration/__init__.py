@@ -1,6 +1,6 @@
 """Calibrations: fits that turn measurements into the geometry of the machines. Pure; no device, no clock.
 
-Public face: ball-bearing phantoms, the geometry of kV imagers from their images, and the record to keep.
+Public face: ball-bearing phantoms, the geometry of kV imagers from their images, the record to keep, signed records.
 """
 
 from isoalign.calibration.ball_detection import BallShadows, detect_balls
@@ -12,6 +12,10 @@ from isoalign.calibration.errors import (
     GateFailed,
     InvalidCalibrationRecord,
     InvalidPhantom,
+    InvalidRoomKey,
+    RecordExpired,
+    RecordForeign,
+    RecordTampered,
     TooManyOutliers,
     Underdetermined,
 )
@@ -40,6 +44,15 @@ from isoalign.calibration.kv_record import (
     read_shadows,
     write_calibration,
 )
+from isoalign.calibration.signed_record import (
+    CalibrationRecord,
+    RoomKey,
+    RoomSeal,
+    open_record,
+    read_record,
+    sign_record,
+    write_record,
+)
 from isoalign.calibration.triangulation import triangulate
 
 __all__ = [
@@ -47,14 +60,21 @@ __all__ = [
     "BallShadows",
     "BallsNotFound",
     "BallsNotRecognised",
+    "CalibrationRecord",
     "GateFailed",
     "ImagerFit",
     "ImagerResult",
     "ImagerShadows",
     "InvalidCalibrationRecord",
     "InvalidPhantom",
+    "InvalidRoomKey",
     "KvCalibration",
     "KvGates",
+    "RecordExpired",
+    "RecordForeign",
+    "RecordTampered",
+    "RoomKey",
+    "RoomSeal",
     "SurveyedDistance",
     "TooManyOutliers",
     "Underdetermined",
@@ -72,8 +92,12 @@ __all__ = [
     "isocentre_offset_mm",
     "load_phantom",
     "nearest_axis",
+    "open_record",
     "read_geometries",
+    "read_record",
     "read_shadows",
+    "sign_record",
     "triangulate",
     "write_calibration",
+    "write_record",
 ]

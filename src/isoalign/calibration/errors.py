@@ -52,3 +52,31 @@ class InvalidCalibrationRecord(CalibrationError):
 
     code = "calibration.invalid-record"
     default_hint = "Repeat the calibration, or fetch the record again from where it was stored."
+
+
+class InvalidRoomKey(CalibrationError):
+    """The room's signing key cannot be read or written."""
+
+    code = "calibration.invalid-key"
+    default_hint = "Name the PEM file of the key; a key is made once per room and kept outside of the records."
+
+
+class RecordTampered(CalibrationError):
+    """A calibration record was changed after it was signed."""
+
+    code = "calibration.tampered-record"
+    default_hint = "Do not use it. Fetch the record again from where it was stored, or repeat the calibration."
+
+
+class RecordForeign(CalibrationError):
+    """A calibration record belongs to another room or another device."""
+
+    code = "calibration.foreign-record"
+    default_hint = "Use the record that was made in this room with these devices, or calibrate them."
+
+
+class RecordExpired(CalibrationError):
+    """A calibration record is not valid at this time."""
+
+    code = "calibration.expired-record"
+    default_hint = "Repeat the calibration; also check the date and time of this computer."
