@@ -20,6 +20,14 @@ QUEUE_LINES: Final = 4096
 DRAIN_S: Final = 0.5
 
 
+_STREAMS: list[_QueuedStream] = []
+
+
+def lines_lost() -> int:
+    """Lines that this process could not write since it started: its reader is slow or gone, or the disk is full."""
+    return sum(stream.dropped for stream in _STREAMS)
+
+
 class _QueuedStream:
     """What structlog writes to: hands lines to the writing thread, or drops them."""
 
@@ -67,6 +75,7 @@ def configure_logging(process: str) -> None:
     """Send structured logs of this process to stderr, as JSON, with UTC time stamps; warnings of libraries, too."""
     logging.basicConfig(handlers=[_Forwarder()], level=logging.WARNING, force=True)
     stream = _QueuedStream()
+    _STREAMS.append(stream)
     atexit.register(stream.drain)
     structlog.contextvars.bind_contextvars(process=process)
     structlog.configure(
