@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.config import DaemonConfig
+from isoalign.devices.config import DaemonConfig, ImagerAddress
 from isoalign.devices.couch import Couch
 from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
 from isoalign.devices.imager import Imager
@@ -83,10 +83,7 @@ class DeviceController:
         self.pendant = None if config.pendant is None else Pendant(
             self._open_pendant, clock, on_state=self._on_pendant_state
         )  # fmt: skip
-        self.imagers = {
-            address.name: Imager(address, clock, lag_limit_percent=config.panel_lag_limit_percent)
-            for address in config.imagers
-        }
+        self.imagers = {address.name: self._imager(address) for address in config.imagers}
         self.beam = BeamWatch()
         self.patient_epoch = 0
         self._calibration = CalibrationExpiry(config.calibration_valid_until, clock)
@@ -418,6 +415,10 @@ class DeviceController:
         lags = couch.secondary_lag_s | self.config.secondary_lag_s
         self.monitor.settings = replace(self.monitor.settings, soft_limits=inside, secondary_lag_s=lags)
         self._rest = ()
+
+    def _imager(self, address: ImagerAddress) -> Imager:
+        limit = self.config.panel_lag_limit_percent
+        return Imager(address, self.clock, lag_limit_percent=limit, on_report=self.evaluate)
 
     async def _open_couch(self) -> Transport:
         assert self.config.couch is not None

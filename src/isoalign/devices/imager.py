@@ -69,11 +69,21 @@ class Imager:
     clock : Clock
     lag_limit_percent : float
         An image is refused when the dark frame after it shows more of it than this.
+    on_report : callable, optional
+        Called at once with every report of the door.
     """
 
-    def __init__(self, address: ImagerAddress, clock: Clock, *, lag_limit_percent: float = 0.5) -> None:
+    def __init__(
+        self,
+        address: ImagerAddress,
+        clock: Clock,
+        *,
+        lag_limit_percent: float = 0.5,
+        on_report: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = address.name
         self._lag_limit_percent = lag_limit_percent
+        self._on_report = on_report
         self._clock = clock
         self._image_address = address.image
         self.generator = DeviceLink(
@@ -277,6 +287,7 @@ class Imager:
             self._result = message
         elif isinstance(message, GeneratorRoom):
             self._door = Observation(DOORS.get(message.door, Circuit.UNKNOWN), now_s)
+            self._on_report()
 
     def _on_panel(self, message: Message, now_s: float) -> None:
         if isinstance(message, FrameReady):

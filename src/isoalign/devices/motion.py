@@ -55,6 +55,7 @@ ERRORS: dict[str, type[DeviceError]] = {
     "couch-fault": CouchFault,
     "client-heartbeat": ClientLost,
     "enable": EnableReleased,
+    "enable-circuit": EnableReleased,
     "channels-step": ChannelDisagreement,
     "channels-moving": ChannelDisagreement,
     "channels-standing": ChannelDisagreement,
@@ -62,6 +63,7 @@ ERRORS: dict[str, type[DeviceError]] = {
 }
 LATCH_ERRORS: dict[Latch, type[DeviceError]] = {
     Latch.ENABLE_LOST: EnableReleased,
+    Latch.ENABLE_CIRCUIT: EnableReleased,
     Latch.CLIENT_LOST: ClientLost,
     Latch.HOST_LOST: LinkLost,
 }

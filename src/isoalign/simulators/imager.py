@@ -266,7 +266,10 @@ class ImagerSimulator:
         elif name == "panel_hot":
             self.panel.temperature_c = values.get("celsius", TEMPERATURE_C)
         elif name == "lag_high":
-            self.panel.lag.factor = values.get("factor", 1.0)
+            if active:
+                self.panel.lag.factor = values["factor"]
+            else:
+                self.panel.lag.reset()
         elif name == "door_open":
             self.generator.door_is_open = active
         elif name == "door_opens":

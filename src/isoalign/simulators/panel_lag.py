@@ -72,6 +72,11 @@ class PanelLag:
         self._signal = float(signal.mean())
         return pixels
 
+    def reset(self) -> None:
+        """The panel is replaced by one that was never exposed."""
+        self.factor = 1.0
+        self._trapped *= np.float32(0.0)
+
     def residual_ppm(self, now_s: float) -> int | None:
         """Mean of a dark frame, offset subtracted, as a part of the latest exposure's; None without signal."""
         self._decay(now_s)

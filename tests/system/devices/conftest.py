@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -46,7 +47,7 @@ class Child:
         self.log = log
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, *([module] if module.endswith(".py") else ["-m", module]), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -101,6 +102,8 @@ async def ask(address: dict[str, Any], **request: Any) -> dict[str, Any]:
 class DeviceRoom:
     """Handles of a running room."""
 
+    daemon_program = "isoalign.devices.daemon"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.children: list[Child] = []
@@ -123,7 +126,7 @@ class DeviceRoom:
 
     def start_daemon(self, *arguments: str, **changes: Any) -> Child:
         path = self.write_config(**changes)
-        self.daemon = self.start("isoalign.devices.daemon", "--config", str(path), *arguments)
+        self.daemon = self.start(self.daemon_program, "--config", str(path), *arguments)
         assert self.daemon.ready["kind"] == "daemon"
         return self.daemon
 
@@ -226,10 +229,14 @@ def start_couch_and_pendant(room: DeviceRoom) -> None:
 
 
 class FaultRoom(DeviceRoom):
-    """A room whose lines can be spoiled: every device behind a link process, and one imager."""
+    """A room whose lines and host can be spoiled: every device behind a link process, and one imager."""
+
+    daemon_program = str(Path(__file__).with_name("faulty_daemon.py"))
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.config: dict[str, Any] = {}
+        self.beam = "off"
         self.second: Child | None = None
         self.latest_image: Any = None
 
@@ -259,7 +266,23 @@ class FaultRoom(DeviceRoom):
             settling_s=1.0,
             exposure_limit_s=2.0,
             enable_wait_s=5.0,
+            **self.config,
         )
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """The daemon begins anew with these keys besides its usual ones."""
+        if config != self.config:
+            self.config = config
+            self.children.remove(self.daemon)
+            self.daemon.end()
+            self.start_this_daemon()
+
+    async def tell_beam(self) -> None:
+        """As long as this runs, the room tells the state of its beam."""
+        async with await self.connect("beam", clear=False) as client:
+            for counter in itertools.count(1):
+                await client.beam_state(self.beam, counter)
+                await asyncio.sleep(0.05)
 
     def start_second_daemon(self) -> None:
         """Another host with the same devices."""
@@ -278,6 +301,9 @@ class FaultRoom(DeviceRoom):
             second, self.second = self.second, None
             second.process.kill()
             second.end()
+        self.beam = "off"
+        if self.daemon.process.poll() is None:
+            self.daemon.kill(signal.SIGRTMAX)
         reboots = {"time_jump", "wrong_kind", "wrong_dictionary"} & set((await self.truth())["faults"])
         for part in self.parts:
             await self.ask(part, do="clear")
@@ -313,6 +339,7 @@ def shared_fault_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faul
 async def fault_room(shared_fault_room: FaultRoom) -> AsyncIterator[FaultRoom]:
     """In order at the beginning of each scenario, whatever the one before has left, and not far from the start."""
     room = shared_fault_room
+    room.configure({})
     await room.repair()
     await room.bar("release")
     async with await room.connect("before", clear=False) as client:
