@@ -52,6 +52,7 @@ ERRORS: dict[str, type[DeviceError]] = {
     "couch-session": LinkLost,
     "couch-link": LinkLost,
     "couch-counter": LinkLost,
+    "safety-link": LinkLost,
     "couch-fault": CouchFault,
     "client-heartbeat": ClientLost,
     "enable": EnableReleased,

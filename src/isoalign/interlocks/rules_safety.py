@@ -20,7 +20,7 @@ from isoalign.interlocks.model import (
     Torque,
     Trouble,
 )
-from isoalign.interlocks.rules_support import ALWAYS, IN_MOTION, USER, couch_report, test_id
+from isoalign.interlocks.rules_support import ALWAYS, IN_MOTION, NOBODY, USER, couch_report, test_id
 
 COUCH_SAFETY = "couch safety"
 
@@ -34,6 +34,11 @@ def _safety_report(inputs: Inputs, settings: Settings, now_s: float) -> SafetyRe
         text = f"the last report of the couch's safety circuits and sensors is {age_s * 1000:.0f} ms old"
         return Trouble(text, unknown=True)
     return inputs.safety.value
+
+
+def _fresh(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
+    report = _safety_report(inputs, settings, now_s)
+    return report if isinstance(report, Trouble) else None
 
 
 def _circuit(circuit: Circuit, name: str) -> Trouble | None:
@@ -121,6 +126,11 @@ def _payload_change(inputs: Inputs, settings: Settings, now_s: float) -> Trouble
 
 
 SAFETY_RULES: tuple[Rule, ...] = (
+    Rule(
+        "safety-link", "the couch reported its circuits and sensors within 250 ms", COUCH_SAFETY, Reaction.SS1, NOBODY,
+        "tests/unit/interlocks/test_room_rules.py::test_a_silent_safety_report_is_named_first", _fresh, ALWAYS, ALWAYS,
+        gates_exposure=True,
+    ),
     Rule(
         "emergency-stop", "the emergency-stop circuit is closed", COUCH_SAFETY, Reaction.STO, USER,
         test_id("emergency-stop"), _emergency_stop, ALWAYS, ALWAYS, gates_exposure=True,

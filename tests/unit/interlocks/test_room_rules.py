@@ -154,6 +154,16 @@ def test_rooms_without_these_have_no_such_rules() -> None:
     assert whole >= {"beam", "calibration", "xray-door", "panel-temperature"}
 
 
+def test_a_silent_safety_report_is_named_first(monitor: InterlockMonitor, inputs_at: Make) -> None:
+    for age_s, trips in ((0.249, False), (0.251, True)):
+        inputs = inputs_at(10.0, M)
+        verdict = monitor.evaluate(replace(inputs, safety=replace(inputs.safety, at_s=10.0 - age_s)), 10.0)
+        assert bool(verdict.tripped) is trips
+    assert verdict.first_fault is not None
+    assert verdict.first_fault.rule_id == "safety-link"
+    assert "251 ms old" in verdict.first_fault.text
+
+
 def test_records_of_cleared_faults_are_kept(monitor: InterlockMonitor, inputs_at: Make) -> None:
     for number in range(10):
         now_s = 100.0 * (number + 1)

@@ -249,7 +249,7 @@ def test_lag_of_the_second_channel_is_aligned(settings: Settings, inputs_at: Mak
 def test_table_is_complete() -> None:
     identifiers = [rule.rule_id for rule in RULES]
     assert len(set(identifiers)) == len(identifiers)
-    tripped_elsewhere = {"start-up", "hold", "motion-outcome", "couch-link", "calibration"}
+    tripped_elsewhere = {"start-up", "hold", "motion-outcome", "couch-link", "safety-link", "calibration"}
     assert {row[0] for row in SPOILED} | tripped_elsewhere == set(identifiers)
     assert all(rule.condition and rule.source and rule.cleared_by and rule.test_id for rule in RULES)
     assert all(rule.latches_in <= rule.counts_in for rule in RULES)
