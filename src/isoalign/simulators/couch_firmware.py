@@ -215,7 +215,8 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
         """The circuits and sensors; nothing outside a session."""
         if not self.session.is_open or now_s < self._next_safety_s:
             return
-        self._next_safety_s = now_s + COUCH_SAFETY_PERIOD_US * 1e-6
+        period_s = COUCH_SAFETY_PERIOD_US * 1e-6
+        self._next_safety_s = max(self._next_safety_s + period_s, now_s + period_s / 4)
         self._safety_count = next_counter(self._safety_count)
         body = self.body
         report = body.sensors.report(
