@@ -233,8 +233,8 @@ class SpeedClass(IntEnum):
     NORMAL = 2
     """At most 50 mm/s and 3 degrees/s."""
     FAST = 3
-    """At most 100 mm/s and 6 degrees/s: twice the speed, three times the acceleration and four times the jerk of
-    AXIS_INFO.
+    """At most 100 mm/s and 6 degrees/s: twice the speed, four times the acceleration and twelve times the jerk
+    of AXIS_INFO.
     """
 
 
