@@ -1,4 +1,4 @@
-/* Firmware protocol 1.1: ids, limits, enumerations, structures, byte-wise packing, framing.
+/* Firmware protocol 1.2: ids, limits, enumerations, structures, byte-wise packing, framing.
  *
  * Generated from the definitions in this folder by generate.py; do not edit. INTERFACE.md says what everything means.
  * C11, no allocation, no dependency but the standard headers below. Structures are host-side; the wire format is made
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define ISOALIGN_PROTOCOL_MAJOR 1
-#define ISOALIGN_PROTOCOL_MINOR 1
+#define ISOALIGN_PROTOCOL_MINOR 2
 #define ISOALIGN_HEADER_BYTES 16
 #define ISOALIGN_PAYLOAD_MAX_BYTES 230
 #define ISOALIGN_CRC_BYTES 4
@@ -37,10 +37,12 @@ static_assert(ISOALIGN_FRAME_MAX_BYTES <= 254, "byte stuffing must add exactly o
 #define ISOALIGN_STOP_REPETITIONS 3U
 #define ISOALIGN_COUCH_HEARTBEAT_EXPIRY_US 150000U
 #define ISOALIGN_COUCH_STATE_PERIOD_US 20000U
+#define ISOALIGN_COUCH_SAFETY_PERIOD_US 40000U
 #define ISOALIGN_START_TOLERANCE_UM 100U
 #define ISOALIGN_START_TOLERANCE_UDEG 100000U
 #define ISOALIGN_GENERATOR_HEARTBEAT_EXPIRY_US 500000U
 #define ISOALIGN_GENERATOR_STATE_PERIOD_US 50000U
+#define ISOALIGN_GENERATOR_ROOM_PERIOD_US 50000U
 #define ISOALIGN_READY_HOLD_US 10000000U
 #define ISOALIGN_PANEL_HEARTBEAT_EXPIRY_US 500000U
 #define ISOALIGN_PANEL_STATE_PERIOD_US 50000U
@@ -51,9 +53,9 @@ static_assert(ISOALIGN_FRAME_MAX_BYTES <= 254, "byte stuffing must add exactly o
 #define ISOALIGN_GANTRY_STATE_PERIOD_US 20000U
 #define ISOALIGN_GANTRY_START_TOLERANCE_UDEG 100000U
 #define ISOALIGN_GANTRY_ENCODER_DIFFERENCE_UDEG 200000U
-#define ISOALIGN_DICTIONARY_COUCH 0xC1B4C1682106A855ULL
-#define ISOALIGN_DICTIONARY_GENERATOR 0xD054F3C075535811ULL
-#define ISOALIGN_DICTIONARY_PANEL 0x65757CE3A2D6F1D6ULL
+#define ISOALIGN_DICTIONARY_COUCH 0xA53036014655C173ULL
+#define ISOALIGN_DICTIONARY_GENERATOR 0x5267459C4FE2DE43ULL
+#define ISOALIGN_DICTIONARY_PANEL 0x672E50E92CBBA04EULL
 #define ISOALIGN_DICTIONARY_PENDANT 0x568EFD3EF263D3C0ULL
 #define ISOALIGN_DICTIONARY_GANTRY 0xA3C03E745F216CFDULL
 
@@ -268,6 +270,7 @@ static inline int isoalign_couch_mode_known(uint32_t value)
 enum {
     ISOALIGN_SPEED_CLASS_SERVICE = 1,
     ISOALIGN_SPEED_CLASS_NORMAL = 2,
+    ISOALIGN_SPEED_CLASS_FAST = 3,
 };
 
 static inline int isoalign_speed_class_known(uint32_t value)
@@ -275,6 +278,7 @@ static inline int isoalign_speed_class_known(uint32_t value)
     switch (value) {
     case 1:
     case 2:
+    case 3:
         return 1;
     default:
         return 0;
@@ -318,6 +322,57 @@ static inline int isoalign_couch_status_known(uint32_t value)
     return (value & ~0x7FU) == 0U;
 }
 
+/* State of a hard-wired circuit as the couch sees it. */
+enum {
+    ISOALIGN_SAFETY_CIRCUIT_UNKNOWN = 0,
+    ISOALIGN_SAFETY_CIRCUIT_CLOSED = 1,
+    ISOALIGN_SAFETY_CIRCUIT_OPEN = 2,
+};
+
+static inline int isoalign_safety_circuit_known(uint32_t value)
+{
+    switch (value) {
+    case 0:
+    case 1:
+    case 2:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* What the drives report about their torque, in two channels (STO feedback). */
+enum {
+    ISOALIGN_TORQUE_FEEDBACK_UNKNOWN = 0,
+    ISOALIGN_TORQUE_FEEDBACK_TORQUE_ON = 1,
+    ISOALIGN_TORQUE_FEEDBACK_TORQUE_OFF = 2,
+    ISOALIGN_TORQUE_FEEDBACK_CONTRADICTORY = 3,
+};
+
+static inline int isoalign_torque_feedback_known(uint32_t value)
+{
+    switch (value) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Touch and collision sensors that are pressed. */
+enum {
+    ISOALIGN_TOUCH_SENSOR_TABLE_TOP = 1,
+    ISOALIGN_TOUCH_SENSOR_BASE = 2,
+};
+
+static inline int isoalign_touch_sensor_known(uint32_t value)
+{
+    return (value & ~0x3U) == 0U;
+}
+
 /* What stopped the couch. The first stop is latched until CLEAR names it. */
 enum {
     ISOALIGN_LATCH_NONE = 0,
@@ -328,6 +383,11 @@ enum {
     ISOALIGN_LATCH_SESSION_REPLACED = 5,
     ISOALIGN_LATCH_FOLLOWING_ERROR = 6,
     ISOALIGN_LATCH_ENCODER_INVALID = 7,
+    ISOALIGN_LATCH_EMERGENCY_STOP = 8,
+    ISOALIGN_LATCH_TORQUE_FEEDBACK = 9,
+    ISOALIGN_LATCH_ENABLE_CIRCUIT = 10,
+    ISOALIGN_LATCH_TOUCH = 11,
+    ISOALIGN_LATCH_OVER_TEMPERATURE = 12,
 };
 
 static inline int isoalign_latch_known(uint32_t value)
@@ -341,6 +401,11 @@ static inline int isoalign_latch_known(uint32_t value)
     case 5:
     case 6:
     case 7:
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+    case 12:
         return 1;
     default:
         return 0;
@@ -387,11 +452,31 @@ static inline int isoalign_exposure_outcome_known(uint32_t value)
     }
 }
 
+/* Door interlock of the X-ray room as the generator sees it. */
+enum {
+    ISOALIGN_ROOM_DOOR_UNKNOWN = 0,
+    ISOALIGN_ROOM_DOOR_CLOSED = 1,
+    ISOALIGN_ROOM_DOOR_OPEN = 2,
+};
+
+static inline int isoalign_room_door_known(uint32_t value)
+{
+    switch (value) {
+    case 0:
+    case 1:
+    case 2:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* What is wrong with the generator. */
 enum {
     ISOALIGN_GENERATOR_FAULT_NONE = 0,
     ISOALIGN_GENERATOR_FAULT_NO_READY = 1,
     ISOALIGN_GENERATOR_FAULT_EXPOSURE_FAILED = 2,
+    ISOALIGN_GENERATOR_FAULT_DOOR_OPEN = 3,
 };
 
 static inline int isoalign_generator_fault_known(uint32_t value)
@@ -400,6 +485,7 @@ static inline int isoalign_generator_fault_known(uint32_t value)
     case 0:
     case 1:
     case 2:
+    case 3:
         return 1;
     default:
         return 0;
@@ -432,6 +518,7 @@ enum {
     ISOALIGN_PANEL_FAULT_NONE = 0,
     ISOALIGN_PANEL_FAULT_NO_EXPOSURE = 1,
     ISOALIGN_PANEL_FAULT_READOUT_FAILED = 2,
+    ISOALIGN_PANEL_FAULT_TOO_HOT = 3,
 };
 
 static inline int isoalign_panel_fault_known(uint32_t value)
@@ -440,6 +527,7 @@ static inline int isoalign_panel_fault_known(uint32_t value)
     case 0:
     case 1:
     case 2:
+    case 3:
         return 1;
     default:
         return 0;
@@ -1367,6 +1455,81 @@ static inline int isoalign_clear_valid(const isoalign_clear_t *m)
     return 1;
 }
 
+#define ISOALIGN_COUCH_SAFETY_ID 0x0107U
+#define ISOALIGN_COUCH_SAFETY_SEED 0x5F280A7EU
+#define ISOALIGN_COUCH_SAFETY_BYTES 51
+#define ISOALIGN_COUCH_SAFETY_DEVICE_TIME_US_MIN (0ULL)
+#define ISOALIGN_COUCH_SAFETY_DEVICE_TIME_US_MAX (18446744073709551615ULL)
+#define ISOALIGN_COUCH_SAFETY_STATE_COUNT_MIN (0U)
+#define ISOALIGN_COUCH_SAFETY_STATE_COUNT_MAX (4294967295U)
+#define ISOALIGN_COUCH_SAFETY_TOUCH_FORCE_MN_MIN (0U)
+#define ISOALIGN_COUCH_SAFETY_TOUCH_FORCE_MN_MAX (4294967294U)
+#define ISOALIGN_COUCH_SAFETY_DRIVE_TEMPERATURE_MDEG_C_MIN (-2147483647)
+#define ISOALIGN_COUCH_SAFETY_DRIVE_TEMPERATURE_MDEG_C_MAX (2147483647)
+#define ISOALIGN_COUCH_SAFETY_PAYLOAD_G_MIN (-2147483647)
+#define ISOALIGN_COUCH_SAFETY_PAYLOAD_G_MAX (2147483647)
+
+typedef struct {
+    uint64_t device_time_us;
+    uint32_t state_count;
+    uint8_t emergency_stop;
+    uint8_t enable_circuit;
+    uint8_t torque_feedback;
+    uint32_t touched;
+    uint32_t touch_force_mn;
+    int32_t drive_temperature_mdeg_c[6];
+    int32_t payload_g;
+} isoalign_couch_safety_t;
+
+static_assert(ISOALIGN_COUCH_SAFETY_BYTES == 8 + 4 + 1 + 1 + 1 + 4 + 4 + 24 + 4, "COUCH_SAFETY");
+
+static inline void isoalign_couch_safety_put(uint8_t *at, const isoalign_couch_safety_t *m)
+{
+    isoalign_put(at + 0, m->device_time_us, 8);
+    isoalign_put(at + 8, m->state_count, 4);
+    isoalign_put(at + 12, m->emergency_stop, 1);
+    isoalign_put(at + 13, m->enable_circuit, 1);
+    isoalign_put(at + 14, m->torque_feedback, 1);
+    isoalign_put(at + 15, m->touched, 4);
+    isoalign_put(at + 19, m->touch_force_mn, 4);
+    for (size_t i = 0; i < 6; i++) {
+        isoalign_put(at + 23 + 4 * i, (uint32_t)m->drive_temperature_mdeg_c[i], 4);
+    }
+    isoalign_put(at + 47, (uint32_t)m->payload_g, 4);
+}
+
+static inline void isoalign_couch_safety_get(isoalign_couch_safety_t *m, const uint8_t *at)
+{
+    m->device_time_us = (uint64_t)(isoalign_get(at + 0, 8));
+    m->state_count = (uint32_t)(isoalign_get(at + 8, 4));
+    m->emergency_stop = (uint8_t)(isoalign_get(at + 12, 1));
+    m->enable_circuit = (uint8_t)(isoalign_get(at + 13, 1));
+    m->torque_feedback = (uint8_t)(isoalign_get(at + 14, 1));
+    m->touched = (uint32_t)(isoalign_get(at + 15, 4));
+    m->touch_force_mn = (uint32_t)(isoalign_get(at + 19, 4));
+    for (size_t i = 0; i < 6; i++) {
+        m->drive_temperature_mdeg_c[i] = isoalign_i32(isoalign_get(at + 23 + 4 * i, 4));
+    }
+    m->payload_g = isoalign_i32(isoalign_get(at + 47, 4));
+}
+
+static inline int isoalign_couch_safety_valid(const isoalign_couch_safety_t *m)
+{
+    if (isoalign_safety_circuit_known(m->emergency_stop) == 0) {
+        return 0;
+    }
+    if (isoalign_safety_circuit_known(m->enable_circuit) == 0) {
+        return 0;
+    }
+    if (isoalign_torque_feedback_known(m->torque_feedback) == 0) {
+        return 0;
+    }
+    if (isoalign_touch_sensor_known(m->touched) == 0) {
+        return 0;
+    }
+    return 1;
+}
+
 #define ISOALIGN_GENERATOR_STATE_ID 0x0201U
 #define ISOALIGN_GENERATOR_STATE_SEED 0x4CC1D1D3U
 #define ISOALIGN_GENERATOR_STATE_BYTES 26
@@ -1602,6 +1765,49 @@ static inline int isoalign_exposure_result_valid(const isoalign_exposure_result_
     return 1;
 }
 
+#define ISOALIGN_GENERATOR_ROOM_ID 0x0206U
+#define ISOALIGN_GENERATOR_ROOM_SEED 0x723D6C37U
+#define ISOALIGN_GENERATOR_ROOM_BYTES 17
+#define ISOALIGN_GENERATOR_ROOM_DEVICE_TIME_US_MIN (0ULL)
+#define ISOALIGN_GENERATOR_ROOM_DEVICE_TIME_US_MAX (18446744073709551615ULL)
+#define ISOALIGN_GENERATOR_ROOM_STATE_COUNT_MIN (0U)
+#define ISOALIGN_GENERATOR_ROOM_STATE_COUNT_MAX (4294967295U)
+#define ISOALIGN_GENERATOR_ROOM_HOUSING_TEMPERATURE_MDEG_C_MIN (-2147483647)
+#define ISOALIGN_GENERATOR_ROOM_HOUSING_TEMPERATURE_MDEG_C_MAX (2147483647)
+
+typedef struct {
+    uint64_t device_time_us;
+    uint32_t state_count;
+    uint8_t door;
+    int32_t housing_temperature_mdeg_c;
+} isoalign_generator_room_t;
+
+static_assert(ISOALIGN_GENERATOR_ROOM_BYTES == 8 + 4 + 1 + 4, "GENERATOR_ROOM");
+
+static inline void isoalign_generator_room_put(uint8_t *at, const isoalign_generator_room_t *m)
+{
+    isoalign_put(at + 0, m->device_time_us, 8);
+    isoalign_put(at + 8, m->state_count, 4);
+    isoalign_put(at + 12, m->door, 1);
+    isoalign_put(at + 13, (uint32_t)m->housing_temperature_mdeg_c, 4);
+}
+
+static inline void isoalign_generator_room_get(isoalign_generator_room_t *m, const uint8_t *at)
+{
+    m->device_time_us = (uint64_t)(isoalign_get(at + 0, 8));
+    m->state_count = (uint32_t)(isoalign_get(at + 8, 4));
+    m->door = (uint8_t)(isoalign_get(at + 12, 1));
+    m->housing_temperature_mdeg_c = isoalign_i32(isoalign_get(at + 13, 4));
+}
+
+static inline int isoalign_generator_room_valid(const isoalign_generator_room_t *m)
+{
+    if (isoalign_room_door_known(m->door) == 0) {
+        return 0;
+    }
+    return 1;
+}
+
 #define ISOALIGN_PANEL_STATE_ID 0x0301U
 #define ISOALIGN_PANEL_STATE_SEED 0x431BE8C6U
 #define ISOALIGN_PANEL_STATE_BYTES 36
@@ -1828,6 +2034,41 @@ static inline int isoalign_frame_ready_valid(const isoalign_frame_ready_t *m)
         return 0;
     }
     if (m->columns < 1) {
+        return 0;
+    }
+    return 1;
+}
+
+#define ISOALIGN_DARK_FRAME_ID 0x0305U
+#define ISOALIGN_DARK_FRAME_SEED 0xA9A95B75U
+#define ISOALIGN_DARK_FRAME_BYTES 8
+#define ISOALIGN_DARK_FRAME_EXPOSURE_ID_MIN (1U)
+#define ISOALIGN_DARK_FRAME_EXPOSURE_ID_MAX (4294967295U)
+#define ISOALIGN_DARK_FRAME_RESIDUAL_PPM_MIN (0U)
+#define ISOALIGN_DARK_FRAME_RESIDUAL_PPM_MAX (4294967294U)
+
+typedef struct {
+    uint32_t exposure_id;
+    uint32_t residual_ppm;
+} isoalign_dark_frame_t;
+
+static_assert(ISOALIGN_DARK_FRAME_BYTES == 4 + 4, "DARK_FRAME");
+
+static inline void isoalign_dark_frame_put(uint8_t *at, const isoalign_dark_frame_t *m)
+{
+    isoalign_put(at + 0, m->exposure_id, 4);
+    isoalign_put(at + 4, m->residual_ppm, 4);
+}
+
+static inline void isoalign_dark_frame_get(isoalign_dark_frame_t *m, const uint8_t *at)
+{
+    m->exposure_id = (uint32_t)(isoalign_get(at + 0, 4));
+    m->residual_ppm = (uint32_t)(isoalign_get(at + 4, 4));
+}
+
+static inline int isoalign_dark_frame_valid(const isoalign_dark_frame_t *m)
+{
+    if (m->exposure_id < 1U) {
         return 0;
     }
     return 1;
@@ -2691,6 +2932,8 @@ static inline uint32_t isoalign_seed(uint16_t id, int *known)
         return ISOALIGN_STOP_SEED;
     case ISOALIGN_CLEAR_ID:
         return ISOALIGN_CLEAR_SEED;
+    case ISOALIGN_COUCH_SAFETY_ID:
+        return ISOALIGN_COUCH_SAFETY_SEED;
     case ISOALIGN_GENERATOR_STATE_ID:
         return ISOALIGN_GENERATOR_STATE_SEED;
     case ISOALIGN_PREPARE_ID:
@@ -2701,6 +2944,8 @@ static inline uint32_t isoalign_seed(uint16_t id, int *known)
         return ISOALIGN_ABORT_EXPOSURE_SEED;
     case ISOALIGN_EXPOSURE_RESULT_ID:
         return ISOALIGN_EXPOSURE_RESULT_SEED;
+    case ISOALIGN_GENERATOR_ROOM_ID:
+        return ISOALIGN_GENERATOR_ROOM_SEED;
     case ISOALIGN_PANEL_STATE_ID:
         return ISOALIGN_PANEL_STATE_SEED;
     case ISOALIGN_ARM_ID:
@@ -2709,6 +2954,8 @@ static inline uint32_t isoalign_seed(uint16_t id, int *known)
         return ISOALIGN_DISARM_SEED;
     case ISOALIGN_FRAME_READY_ID:
         return ISOALIGN_FRAME_READY_SEED;
+    case ISOALIGN_DARK_FRAME_ID:
+        return ISOALIGN_DARK_FRAME_SEED;
     case ISOALIGN_PENDANT_STATE_ID:
         return ISOALIGN_PENDANT_STATE_SEED;
     case ISOALIGN_GANTRY_STATE_ID:
@@ -2765,6 +3012,8 @@ static inline size_t isoalign_payload_bytes(uint16_t id)
         return ISOALIGN_STOP_BYTES;
     case ISOALIGN_CLEAR_ID:
         return ISOALIGN_CLEAR_BYTES;
+    case ISOALIGN_COUCH_SAFETY_ID:
+        return ISOALIGN_COUCH_SAFETY_BYTES;
     case ISOALIGN_GENERATOR_STATE_ID:
         return ISOALIGN_GENERATOR_STATE_BYTES;
     case ISOALIGN_PREPARE_ID:
@@ -2775,6 +3024,8 @@ static inline size_t isoalign_payload_bytes(uint16_t id)
         return ISOALIGN_ABORT_EXPOSURE_BYTES;
     case ISOALIGN_EXPOSURE_RESULT_ID:
         return ISOALIGN_EXPOSURE_RESULT_BYTES;
+    case ISOALIGN_GENERATOR_ROOM_ID:
+        return ISOALIGN_GENERATOR_ROOM_BYTES;
     case ISOALIGN_PANEL_STATE_ID:
         return ISOALIGN_PANEL_STATE_BYTES;
     case ISOALIGN_ARM_ID:
@@ -2783,6 +3034,8 @@ static inline size_t isoalign_payload_bytes(uint16_t id)
         return ISOALIGN_DISARM_BYTES;
     case ISOALIGN_FRAME_READY_ID:
         return ISOALIGN_FRAME_READY_BYTES;
+    case ISOALIGN_DARK_FRAME_ID:
+        return ISOALIGN_DARK_FRAME_BYTES;
     case ISOALIGN_PENDANT_STATE_ID:
         return ISOALIGN_PENDANT_STATE_BYTES;
     case ISOALIGN_GANTRY_STATE_ID:
@@ -2878,6 +3131,11 @@ static inline int isoalign_payload_valid(uint16_t id, const uint8_t *payload)
         isoalign_clear_get(&m, payload);
         return isoalign_clear_valid(&m);
     }
+    case ISOALIGN_COUCH_SAFETY_ID: {
+        isoalign_couch_safety_t m;
+        isoalign_couch_safety_get(&m, payload);
+        return isoalign_couch_safety_valid(&m);
+    }
     case ISOALIGN_GENERATOR_STATE_ID: {
         isoalign_generator_state_t m;
         isoalign_generator_state_get(&m, payload);
@@ -2900,6 +3158,11 @@ static inline int isoalign_payload_valid(uint16_t id, const uint8_t *payload)
         isoalign_exposure_result_get(&m, payload);
         return isoalign_exposure_result_valid(&m);
     }
+    case ISOALIGN_GENERATOR_ROOM_ID: {
+        isoalign_generator_room_t m;
+        isoalign_generator_room_get(&m, payload);
+        return isoalign_generator_room_valid(&m);
+    }
     case ISOALIGN_PANEL_STATE_ID: {
         isoalign_panel_state_t m;
         isoalign_panel_state_get(&m, payload);
@@ -2919,6 +3182,11 @@ static inline int isoalign_payload_valid(uint16_t id, const uint8_t *payload)
         isoalign_frame_ready_t m;
         isoalign_frame_ready_get(&m, payload);
         return isoalign_frame_ready_valid(&m);
+    }
+    case ISOALIGN_DARK_FRAME_ID: {
+        isoalign_dark_frame_t m;
+        isoalign_dark_frame_get(&m, payload);
+        return isoalign_dark_frame_valid(&m);
     }
     case ISOALIGN_PENDANT_STATE_ID: {
         isoalign_pendant_state_t m;

@@ -1,4 +1,4 @@
--- Wireshark dissector of the isoalign firmware protocol, version 1.1.
+-- Wireshark dissector of the isoalign firmware protocol, version 1.2.
 --
 -- Generated from the definitions in firmware_protocols by generate.py; do not edit.
 --
@@ -51,8 +51,8 @@ local ENUMS = {
     },
     SpeedClass = {
         flags = false,
-        names = { [1] = "SERVICE", [2] = "NORMAL" },
-        order = { 1, 2 },
+        names = { [1] = "SERVICE", [2] = "NORMAL", [3] = "FAST" },
+        order = { 1, 2, 3 },
     },
     StopReason = {
         flags = false,
@@ -64,10 +64,25 @@ local ENUMS = {
         names = { [1] = "STANDSTILL", [2] = "BRAKES_ENGAGED", [4] = "REFERENCED", [8] = "HOST_FRESH", [16] = "CLIENT_FRESH", [32] = "TOKEN_FRESH", [64] = "PRESS_VALID" },
         order = { 1, 2, 4, 8, 16, 32, 64 },
     },
+    SafetyCircuit = {
+        flags = false,
+        names = { [0] = "UNKNOWN", [1] = "CLOSED", [2] = "OPEN" },
+        order = { 0, 1, 2 },
+    },
+    TorqueFeedback = {
+        flags = false,
+        names = { [0] = "UNKNOWN", [1] = "TORQUE_ON", [2] = "TORQUE_OFF", [3] = "CONTRADICTORY" },
+        order = { 0, 1, 2, 3 },
+    },
+    TouchSensor = {
+        flags = true,
+        names = { [1] = "TABLE_TOP", [2] = "BASE" },
+        order = { 1, 2 },
+    },
     Latch = {
         flags = false,
-        names = { [0] = "NONE", [1] = "STOP_COMMAND", [2] = "HOST_LOST", [3] = "CLIENT_LOST", [4] = "ENABLE_LOST", [5] = "SESSION_REPLACED", [6] = "FOLLOWING_ERROR", [7] = "ENCODER_INVALID" },
-        order = { 0, 1, 2, 3, 4, 5, 6, 7 },
+        names = { [0] = "NONE", [1] = "STOP_COMMAND", [2] = "HOST_LOST", [3] = "CLIENT_LOST", [4] = "ENABLE_LOST", [5] = "SESSION_REPLACED", [6] = "FOLLOWING_ERROR", [7] = "ENCODER_INVALID", [8] = "EMERGENCY_STOP", [9] = "TORQUE_FEEDBACK", [10] = "ENABLE_CIRCUIT", [11] = "TOUCH", [12] = "OVER_TEMPERATURE" },
+        order = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 },
     },
     GeneratorPhase = {
         flags = false,
@@ -79,10 +94,15 @@ local ENUMS = {
         names = { [0] = "COMPLETE", [1] = "ABORTED", [2] = "FAILED" },
         order = { 0, 1, 2 },
     },
+    RoomDoor = {
+        flags = false,
+        names = { [0] = "UNKNOWN", [1] = "CLOSED", [2] = "OPEN" },
+        order = { 0, 1, 2 },
+    },
     GeneratorFault = {
         flags = false,
-        names = { [0] = "NONE", [1] = "NO_READY", [2] = "EXPOSURE_FAILED" },
-        order = { 0, 1, 2 },
+        names = { [0] = "NONE", [1] = "NO_READY", [2] = "EXPOSURE_FAILED", [3] = "DOOR_OPEN" },
+        order = { 0, 1, 2, 3 },
     },
     PanelPhase = {
         flags = false,
@@ -91,8 +111,8 @@ local ENUMS = {
     },
     PanelFault = {
         flags = false,
-        names = { [0] = "NONE", [1] = "NO_EXPOSURE", [2] = "READOUT_FAILED" },
-        order = { 0, 1, 2 },
+        names = { [0] = "NONE", [1] = "NO_EXPOSURE", [2] = "READOUT_FAILED", [3] = "TOO_HOT" },
+        order = { 0, 1, 2, 3 },
     },
     GantryMode = {
         flags = false,
@@ -272,6 +292,21 @@ local MESSAGES = {
             { name = "latch", type = "u16", count = 1, units = {  }, enum = "Latch" },
         },
     },
+    [0x0107] = {
+        name = "COUCH_SAFETY", seed = 0x5F280A7E, bytes = 51,
+        bulk = false, data = false,
+        fields = {
+            { name = "device_time_us", type = "u64", count = 1, units = { "µs" } },
+            { name = "state_count", type = "u32", count = 1, units = {  }, min = 0, max = 4294967295 },
+            { name = "emergency_stop", type = "u8", count = 1, units = {  }, enum = "SafetyCircuit" },
+            { name = "enable_circuit", type = "u8", count = 1, units = {  }, enum = "SafetyCircuit" },
+            { name = "torque_feedback", type = "u8", count = 1, units = {  }, enum = "TorqueFeedback" },
+            { name = "touched", type = "u32", count = 1, units = {  }, enum = "TouchSensor" },
+            { name = "touch_force_mn", type = "u32", count = 1, units = { "mN" }, min = 0, max = 4294967294, nullable = true },
+            { name = "drive_temperature_mdeg_c", type = "i32", count = 6, units = { "m°C" }, min = -2147483647, max = 2147483647, nullable = true },
+            { name = "payload_g", type = "i32", count = 1, units = { "g" }, min = -2147483647, max = 2147483647, nullable = true },
+        },
+    },
     [0x0201] = {
         name = "GENERATOR_STATE", seed = 0x4CC1D1D3, bytes = 26,
         bulk = false, data = false,
@@ -325,6 +360,16 @@ local MESSAGES = {
             { name = "started_us", type = "u64", count = 1, units = { "µs" } },
         },
     },
+    [0x0206] = {
+        name = "GENERATOR_ROOM", seed = 0x723D6C37, bytes = 17,
+        bulk = false, data = false,
+        fields = {
+            { name = "device_time_us", type = "u64", count = 1, units = { "µs" } },
+            { name = "state_count", type = "u32", count = 1, units = {  }, min = 0, max = 4294967295 },
+            { name = "door", type = "u8", count = 1, units = {  }, enum = "RoomDoor" },
+            { name = "housing_temperature_mdeg_c", type = "i32", count = 1, units = { "m°C" }, min = -2147483647, max = 2147483647, nullable = true },
+        },
+    },
     [0x0301] = {
         name = "PANEL_STATE", seed = 0x431BE8C6, bytes = 36,
         bulk = false, data = false,
@@ -369,6 +414,14 @@ local MESSAGES = {
             { name = "rows", type = "u16", count = 1, units = {  }, min = 1, max = 65535 },
             { name = "columns", type = "u16", count = 1, units = {  }, min = 1, max = 65535 },
             { name = "pixels_crc", type = "u32", count = 1, units = {  }, min = 0, max = 4294967295 },
+        },
+    },
+    [0x0305] = {
+        name = "DARK_FRAME", seed = 0xA9A95B75, bytes = 8,
+        bulk = false, data = false,
+        fields = {
+            { name = "exposure_id", type = "u32", count = 1, units = {  }, min = 1, max = 4294967295 },
+            { name = "residual_ppm", type = "u32", count = 1, units = {  }, min = 0, max = 4294967294, nullable = true },
         },
     },
     [0x0381] = {

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from isoalign.geometry import AXES
 from isoalign.interlocks import (
     Activity,
+    Beam,
     Brake,
+    Circuit,
     ClearRefused,
     CouchReport,
+    ImagerReport,
     Inputs,
     InterlockMonitor,
     Observation,
+    SafetyReport,
     Settings,
+    Torque,
 )
 from isoalign.records import AxisState
 
@@ -36,6 +41,18 @@ reports = st.builds(
     target=st.sampled_from([(), (0.0,) * 6, (50.0,) * 6]),
     counter_age_s=st.sampled_from([None, 0.02, 0.2]),
 )
+temperatures = st.sampled_from([25.0, 25.0, 95.0, float("nan")])
+safety_reports = st.builds(
+    SafetyReport,
+    emergency_stop=st.sampled_from([Circuit.CLOSED, *Circuit]),
+    enable_circuit=st.sampled_from([Circuit.CLOSED, *Circuit]),
+    torque=st.sampled_from([Torque.OFF, *Torque]),
+    touched=st.sampled_from([(), (), ("BASE",)]),
+    touch_force_n=st.sampled_from([None, 0.0, 60.0]),
+    drive_temperature_c=st.tuples(*[temperatures] * 6),
+    payload_kg=st.sampled_from([None, 0.0, 75.0, 160.0]),
+)
+imagers = st.builds(ImagerReport, st.just("A"), st.sampled_from(Circuit), st.sampled_from([None, 30.0, 50.0]))
 
 
 @st.composite
@@ -52,12 +69,17 @@ def steps(draw: st.DrawFn) -> tuple[float, Inputs, str]:
         client_heartbeat=observed(st.integers(0, 9)),  # type: ignore[arg-type]
         enable=observed(st.booleans()),  # type: ignore[arg-type]
         rest=draw(st.sampled_from([(), (0.0,) * 6])),
+        safety=observed(safety_reports),  # type: ignore[arg-type]
+        payload_reference_kg=draw(st.sampled_from([None, 0.0, 75.0])),
+        beam=observed(st.sampled_from(Beam)),  # type: ignore[arg-type]
+        calibration_is_valid=draw(st.sampled_from([None, True, False])),
+        imagers=draw(st.sampled_from([(), (draw(imagers),)])),
     )
     return draw(st.floats(0.0, 0.5)), inputs, draw(st.sampled_from(["look", "look", "look", "clear", "hold"]))
 
 
 def at(inputs: Inputs, now_s: float) -> Inputs:
-    names = ("couch", "session_ok", "client_heartbeat", "enable")
+    names = ("couch", "session_ok", "client_heartbeat", "enable", "safety", "beam")
     moved = {name: getattr(inputs, name) for name in names}
     return replace(inputs, **{n: None if o is None else replace(o, at_s=now_s + o.at_s) for n, o in moved.items()})
 

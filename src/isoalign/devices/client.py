@@ -104,7 +104,9 @@ class DeviceClient:
         """
         await self._ipc.call("place_patient", parts=list(parts))
 
-    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
+    async def prepare(
+        self, target: TableTopPosition, approach: str = DIRECT, *, speed: str | None = None, dry_run: bool = False
+    ) -> MotionPlan:
         """Check a motion from where the couch stands to ``target`` (either representation). Nothing moves yet.
 
         Parameters
@@ -113,14 +115,20 @@ class DeviceClient:
         approach : str
             "direct", or "unidirectional": the last part of every axis' way goes in the direction in which the couch was
             calibrated. Such a motion may have two parts; it needs one press of the enable bar, held throughout.
+        speed : str, optional
+            "service", "normal" or "fast"; that of the daemon's configuration by default.
+        dry_run : bool
+            Made and watched in the room, slowly; afterwards the same path may be moved from outside.
 
         Raises
         ------
         RemoteError
             device.out-of-limits, device.clearance-too-small, device.clearance-unknown, device.clearance-timeout,
-            device.stale-state, device.busy, device.not-present.
+            device.stale-state, device.busy, device.not-present, device.speed-not-allowed.
         """
-        wire = await self._ipc.call("prepare", target=position_to_wire(target), approach=approach)
+        wire = await self._ipc.call(
+            "prepare", target=position_to_wire(target), approach=approach, speed=speed, dry_run=dry_run
+        )
         return MotionPlan.from_wire(wire)
 
     async def execute(self, plan: MotionPlan) -> AsyncGenerator[MotionProgress, None]:
@@ -133,8 +141,8 @@ class DeviceClient:
         ------
         RemoteError
             Whenever the motion ends in any other way: device.interlock-open, device.plan-expired, device.hold,
-            device.enable-not-pressed, device.enable-released, device.link-lost, device.couch-fault,
-            device.motion-timeout, device.channel-disagreement, ...
+            device.enable-not-pressed, device.enable-released, device.dry-run-missing, device.link-lost,
+            device.couch-fault, device.motion-timeout, device.channel-disagreement, ...
         PeerGone
             When the daemon dies; the couch stops by its own watchdog.
         """
@@ -145,6 +153,33 @@ class DeviceClient:
     async def hold(self, reason: str) -> None:
         """Stop all motion, now, always. The next motion needs :meth:`clear` and a new press of the enable bar."""
         await self._ipc.call("hold", reason=reason)
+
+    async def beam_state(self, state: str, counter: int) -> None:
+        """Tell the state of the treatment beam; to be renewed several times in each half second.
+
+        Parameters
+        ----------
+        state : str
+            "off", "ready" or "on".
+        counter : int
+            Advances with every call: 32 bits that wrap around.
+
+        Raises
+        ------
+        RemoteError
+            device.not-present in a room that is configured without a beam.
+        """
+        await self._ipc.call("beam_state", state=state, counter=counter)
+
+    async def fault_record(self, number: int = 0) -> JsonObject:
+        """The latest faults (``faults``), and what was seen around one of them (``samples``), as JSON types.
+
+        Parameters
+        ----------
+        number : int
+            Of the fault whose samples are wanted; 0 is the latest.
+        """
+        return dict(await self._ipc.call("fault_record", number=number))
 
     async def clear(self, reason: str, user: str) -> tuple[str, ...]:
         """Clear every latch whose cause is gone; returns the rules that were cleared.

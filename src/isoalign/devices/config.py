@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance
-from isoalign.devices.config_values import axes_of, object_of, positive_number, range_of, text_of, whole_number
+from isoalign.devices.config_values import (
+    axes_of,
+    object_of,
+    one_of,
+    positive_number,
+    range_of,
+    text_of,
+    truth_of,
+    utc_of,
+    whole_number,
+)
 from isoalign.devices.errors import BadDeviceConfig
+from isoalign.devices.status import NORMAL, SPEEDS
 from isoalign.geometry import AXES
+
+IN_ROOM, REMOTE = "in-room", "remote"
+_NUMBER_ENDINGS = ("_s", "_mm", "_deg", "_c", "_kg", "_percent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,24 @@ class DaemonConfig:
         For motions that are prepared with a unidirectional approach.
     record : RecordConfig or None
         In the file also just the folder. None: nothing is recorded.
+    beam : bool
+        Whether the room tells the state of its treatment beam; then motion needs it, fresh and off.
+    calibration_valid_until : datetime or None
+        In the file UTC, ISO 8601. From then on no motion begins. None: the calibration does not expire.
+    payload_range_kg : (float, float)
+        Load of the table top with which the couch may move.
+    payload_change_kg : float
+        The load may change by this much between plan and arrival.
+    drive_temperature_limit_c, panel_temperature_limit_c : float
+        No motion begins with a hotter drive, no exposure with a hotter panel.
+    panel_lag_limit_percent : float
+        An image is refused when the dark frame after it shows more of it than this.
+    speed_class : str
+        "service", "normal" or "fast", for motions that do not name one.
+    observation : str
+        Who watches motions: "in-room", or "remote", where every motion needs a dry run of its path.
+    dry_run_expiry_s : float
+        A dry run allows motions for this long.
     """
 
     socket: Path
@@ -145,6 +178,16 @@ class DaemonConfig:
     clearance: ClearanceConfig | None = None
     approach: ApproachConfig = ApproachConfig()
     record: RecordConfig | None = None
+    beam: bool = False
+    calibration_valid_until: datetime | None = None
+    payload_range_kg: tuple[float, float] = (-2.0, 150.0)
+    payload_change_kg: float = 10.0
+    drive_temperature_limit_c: float = 80.0
+    panel_temperature_limit_c: float = 40.0
+    panel_lag_limit_percent: float = 0.5
+    speed_class: str = NORMAL
+    observation: str = IN_ROOM
+    dry_run_expiry_s: float = 1800.0
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:
@@ -186,8 +229,17 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     values["approach"] = _approach(values.get("approach", {}))
     if values.get("record") is not None:
         values["record"] = _record(values["record"])
+    if "beam" in values:
+        values["beam"] = truth_of(values["beam"], "beam")
+    if values.get("calibration_valid_until") is not None:
+        values["calibration_valid_until"] = utc_of(values["calibration_valid_until"], "calibration_valid_until")
+    if "payload_range_kg" in values:
+        values["payload_range_kg"] = range_of(values["payload_range_kg"], "payload_range_kg")
+    for name, known in (("speed_class", SPEEDS), ("observation", (IN_ROOM, REMOTE))):
+        if name in values:
+            values[name] = one_of(values[name], known, name)
     for name in values:
-        if name.endswith(("_s", "_mm", "_deg")) and name != "secondary_lag_s":
+        if name.endswith(_NUMBER_ENDINGS) and name not in {"secondary_lag_s", "payload_range_kg"}:
             values[name] = positive_number(values[name], name)
     return DaemonConfig(**values)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from isoalign.devices.errors import BadDeviceConfig
@@ -73,3 +75,28 @@ def finite_number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1e6 < value < 1e6:
         raise BadDeviceConfig(f"{where} must be a number, not {value!r}", key=where)
     return float(value)
+
+
+def truth_of(value: Any, where: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise BadDeviceConfig(f"{where} must be true or false, not {value!r}", key=where)
+    return value
+
+
+def one_of(value: Any, known: Sequence[str], where: str) -> str:
+    """One of a few words."""
+    if value not in known:
+        raise BadDeviceConfig(f"{where} must be one of {', '.join(known)}, not {value!r}", key=where)
+    return str(value)
+
+
+def utc_of(value: Any, where: str) -> datetime:
+    """A moment in UTC, ISO 8601 with its offset, which must be zero."""
+    try:
+        moment = datetime.fromisoformat(text_of(value, where))
+    except ValueError as error:
+        raise BadDeviceConfig(f"{where} must be a time, 2026-01-31T12:00:00Z, not {value!r}", key=where) from error
+    if moment.tzinfo is None or moment.utcoffset() != UTC.utcoffset(None):
+        raise BadDeviceConfig(f"{where} must be in UTC and say so, 2026-01-31T12:00:00Z, not {value!r}", key=where)
+    return moment

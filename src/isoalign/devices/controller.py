@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.config import DaemonConfig, TcpAddress
+from isoalign.devices.config import DaemonConfig, ImagerAddress, TcpAddress
 from isoalign.devices.couch import Couch
 from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
 from isoalign.devices.imager import Imager
 from isoalign.devices.link import DeviceLink
+from isoalign.devices.log import lines_lost
 from isoalign.devices.pendant import Pendant
 from isoalign.devices.pulse import Pulse
-from isoalign.devices.status import OpenInterlock, RoomDeviceStatus
+from isoalign.devices.room_state import BeamWatch, CalibrationExpiry
+from isoalign.devices.status import FAST, NORMAL, SERVICE, OpenInterlock, RoomDeviceStatus
 from isoalign.devices.transport import SerialTransport, TcpTransport, Transport
 from isoalign.interlocks import (
     Activity,
+    Beam,
     Evaluation,
     Finding,
     Inputs,
@@ -42,6 +46,8 @@ _log = structlog.get_logger("isoalign.devices.controller")
 COMING_TO_REST_S = 2.0
 REPORTS_WAIT_S = 1.0
 """As long as a session takes that is made anew after a pause of this computer, with much to spare."""
+SPEED_LIMITS = {SERVICE: (10.0, 1.0), NORMAL: (50.0, 3.0), FAST: (100.0, 6.0)}
+"""Of the speed classes, mm/s and degrees/s."""
 
 
 class DeviceController:
@@ -60,6 +66,9 @@ class DeviceController:
         Fires whenever anything may have changed.
     evaluation : Evaluation
         Of the chain, at most one tick old.
+    beam : BeamWatch
+    patient_epoch : int
+        Counts the patients that were placed.
     """
 
     def __init__(self, config: DaemonConfig, clock: Clock) -> None:
@@ -74,9 +83,26 @@ class DeviceController:
         self.pendant = None if config.pendant is None else Pendant(
             self._open_pendant, clock, on_state=self._on_pendant_state
         )  # fmt: skip
-        self.imagers = {address.name: Imager(address, clock) for address in config.imagers}
+        self.imagers = {address.name: self._imager(address) for address in config.imagers}
+        self.beam = BeamWatch()
+        self.patient_epoch = 0
+        self._calibration = CalibrationExpiry(config.calibration_valid_until, clock)
+        self._payload_reference_kg: float | None = None
+        self._exposing: tuple[Imager, ...] = ()
         self.monitor = InterlockMonitor(
-            Settings(client_limit_s=config.client_lease_s), rules_for(couch=self.couch is not None)
+            Settings(
+                client_limit_s=config.client_lease_s,
+                payload_range_kg=config.payload_range_kg,
+                payload_change_kg=config.payload_change_kg,
+                drive_temperature_limit_c=config.drive_temperature_limit_c,
+                panel_temperature_limit_c=config.panel_temperature_limit_c,
+            ),
+            rules_for(
+                couch=self.couch is not None,
+                beam=config.beam,
+                calibration=config.calibration_valid_until is not None,
+                imagers=bool(config.imagers),
+            ),
         )
         self._beats: dict[int, Observation[int]] = {}
         self._owner: int | None = None
@@ -123,7 +149,19 @@ class DeviceController:
             client_heartbeat=None if self._owner is None else self._beats.get(self._owner),
             enable=None if self.pendant is None else self.pendant.enable,
             rest=self._rest,
+            safety=None if couch is None else couch.safety,
+            payload_reference_kg=self._payload_reference_kg,
+            beam=self.beam.latest,
+            calibration_is_valid=self._calibration.is_valid(),
+            imagers=tuple(imager.report() for imager in self._exposing),
         )
+
+    def payload_kg(self) -> float | None:
+        """Measured load of the table top; None when it is not known now."""
+        safety = None if self.couch is None else self.couch.safety
+        if safety is None or safety.age_s(self.clock.monotonic_s()) > self.monitor.settings.safety_limit_s:
+            return None
+        return safety.value.payload_kg
 
     def is_at_rest(self) -> bool:
         """Whether the couch is known to stand still; a room without couch is at rest."""
@@ -193,6 +231,9 @@ class DeviceController:
             imagers=tuple(self.imagers),
             links={link.name: link.state.value for link in self.links()},
             couch_hears_pendant=reading is not None and reading.value.press_count is not None,
+            beam_hold_requested=self.activity is Activity.MOTION or not self.is_at_rest(),
+            payload_kg=self.payload_kg(),
+            log_lines_lost=lines_lost(),
         )
 
     # acts
@@ -204,9 +245,17 @@ class DeviceController:
             beat = self._beats.get(peer)
             self.couch.forward_client(None if beat is None else beat.value)
 
-    def begin(self, activity: Activity) -> None:
-        """Motion or exposure begins now; the rules that go with it count from now on."""
-        self.activity = activity
+    def begin_motion(self, *, speed: str, payload_kg: float | None) -> None:
+        """A motion of a speed class, planned for a load, begins now; the rules that go with it count from now on."""
+        self._use_speed(speed)
+        self._payload_reference_kg = payload_kg
+        self.activity = Activity.MOTION
+        self.evaluate()
+
+    def begin_exposure(self, imagers: Sequence[Imager]) -> None:
+        """An exposure of some imagers begins now; the rules that go with it count from now on."""
+        self._exposing = tuple(imagers)
+        self.activity = Activity.EXPOSURE
         self.evaluate()
 
     def begin_stage(self) -> None:
@@ -216,6 +265,9 @@ class DeviceController:
     def end(self) -> None:
         """Motion or exposure is over; where the couch stands now is where it has to stay."""
         self.activity = Activity.IDLE
+        self._payload_reference_kg = None
+        self._exposing = ()
+        self._use_speed(NORMAL)
         self._take_rest()
         self.evaluate()
 
@@ -281,9 +333,24 @@ class DeviceController:
             if self.couch is not None and self._owner in {None, peer}:
                 self.couch.forward_client(counter)
 
+    def beam_state(self, peer: int, state: Beam, counter: int) -> None:
+        """The room tells the state of its treatment beam; see :class:`~isoalign.devices.room_state.BeamWatch`.
+
+        Raises
+        ------
+        NotPresent
+            When this room is not configured with a beam: nobody would look at it.
+        BadParameters
+        """
+        if not self.config.beam:
+            raise NotPresent("this room is configured without a treatment beam", hint="Set beam to true in its file.")
+        self.beam.take(peer, state, counter, self.clock.monotonic_s())
+        self.evaluate()
+
     def client_gone(self, peer: int) -> None:
         """A client has closed its connection or died."""
         self._beats.pop(peer, None)
+        self.beam.client_gone(peer)
         if self._owner == peer and self.activity is Activity.MOTION:
             self.interrupt("client-heartbeat", "the commanding program is gone", StopReason.CLIENT_GONE)
         self.evaluate()
@@ -309,6 +376,11 @@ class DeviceController:
         self.plan_epoch += 1
         for finding in verdict.tripped:
             _log.warning("interlock.latched", rule=finding.rule_id, text=finding.text, activity=self.activity.value)
+
+    def _use_speed(self, speed: str) -> None:
+        mm_per_s, deg_per_s = SPEED_LIMITS[speed]
+        settings = self.monitor.settings
+        self.monitor.settings = replace(settings, speed_limit_mm_per_s=mm_per_s, speed_limit_deg_per_s=deg_per_s)
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -343,6 +415,10 @@ class DeviceController:
         lags = couch.secondary_lag_s | self.config.secondary_lag_s
         self.monitor.settings = replace(self.monitor.settings, soft_limits=inside, secondary_lag_s=lags)
         self._rest = ()
+
+    def _imager(self, address: ImagerAddress) -> Imager:
+        limit = self.config.panel_lag_limit_percent
+        return Imager(address, self.clock, lag_limit_percent=limit, on_report=self.evaluate)
 
     async def _open_couch(self) -> Transport:
         address = self.config.couch

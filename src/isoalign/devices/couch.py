@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from isoalign.clock import Clock
+from isoalign.devices.couch_safety import safety_report
 from isoalign.devices.errors import CouchFault, LinkLost, StaleState
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.state_stream import StateStream
+from isoalign.devices.status import FAST, NORMAL, SERVICE
 from isoalign.devices.transport import Transport
 from isoalign.geometry import AXES, Representation, TableTopPosition
-from isoalign.geometry.motion_profile import MotionLimits
-from isoalign.interlocks import Brake, CouchReport, Observation
+from isoalign.geometry.motion_profile import (
+    FAST_ACCELERATION,
+    FAST_JERK,
+    FAST_SPEED,
+    SERVICE_LIMITS,
+    MotionLimits,
+)
+from isoalign.interlocks import Brake, CouchReport, Observation, SafetyReport
 from isoalign.protocol.layout import Message
 from isoalign.protocol.messages import (
     Clear,
     CommandStatus,
     CouchMode,
+    CouchSafety,
     CouchState,
     CouchStatus,
     DeviceKind,
@@ -39,6 +48,7 @@ _log = structlog.get_logger("isoalign.devices.couch")
 
 MICRO_PER_S = 1e6
 UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
+SPEED_CLASSES = {SERVICE: SpeedClass.SERVICE, NORMAL: SpeedClass.NORMAL, FAST: SpeedClass.FAST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,7 @@ class Couch:
             on_change=self._on_link_change,
         )
         self.reading: Observation[CouchReading] | None = None
+        self.safety: Observation[SafetyReport] | None = None
         self._stream = StateStream(self.link, clock)
         self._clock = clock
         self._on_reading = on_reading
@@ -169,13 +180,12 @@ class Couch:
             for i, axis in enumerate(AXES)
         }
 
-    @property
-    def motion_limits(self) -> tuple[MotionLimits, ...]:
-        """Limits of the normal speed class, per axis; raises StaleState until the couch has told them."""
+    def motion_limits(self, speed: str) -> tuple[MotionLimits, ...]:
+        """Limits of a speed class, per axis; raises StaleState until the couch has told those of the normal one."""
         known = self.link.session.axes
         if len(known) < len(AXES):
             raise StaleState("the couch has not described its axes yet")
-        return tuple(
+        normal = (
             MotionLimits(
                 known[i].speed_max_micro_per_s / MICRO_PER_UNIT[i],
                 known[i].acceleration_max_micro_per_s2 / MICRO_PER_UNIT[i],
@@ -183,6 +193,19 @@ class Couch:
             )
             for i in range(len(AXES))
         )
+        if speed == SERVICE:
+            return tuple(
+                replace(limits, speed=min(limits.speed, service.speed))
+                for limits, service in zip(normal, SERVICE_LIMITS, strict=True)
+            )
+        if speed == FAST:
+            return tuple(
+                MotionLimits(
+                    FAST_SPEED * limits.speed, FAST_ACCELERATION * limits.acceleration, FAST_JERK * limits.jerk
+                )
+                for limits in normal
+            )
+        return tuple(normal)
 
     @property
     def servo_lag_s(self) -> float:
@@ -211,7 +234,7 @@ class Couch:
             raise StaleState("an encoder of the couch gives no valid value", hint="Have the encoder checked.")
         return self.reading.value
 
-    def begin_move(self, target: TableTopPosition, expected_start: TableTopPosition) -> int:
+    def begin_move(self, target: TableTopPosition, expected_start: TableTopPosition, speed: str) -> int:
         """Send MOVE; returns the command id for ``link.progress``. Raises LinkLost.
 
         Both positions are IEC 61217. The couch refuses when it is not where ``expected_start`` says.
@@ -219,7 +242,7 @@ class Couch:
         move = Move(
             command_id=1,
             valid_until_us=0,
-            speed_class=SpeedClass.NORMAL,
+            speed_class=SPEED_CLASSES[speed],
             speed_permille=1000,
             target_micro=micro_from_axes(target.values),
             expected_start_micro=micro_from_axes(expected_start.values),
@@ -271,6 +294,9 @@ class Couch:
         if isinstance(message, CouchState):
             reading = reading_from_state(message, self._stream.take_state(message.state_count, now_s))
             self.reading = Observation(reading, self._stream.made_at_s(message.device_time_us, now_s))
+            self._on_reading()
+        elif isinstance(message, CouchSafety):
+            self.safety = Observation(safety_report(message), self._stream.made_at_s(message.device_time_us, now_s))
             self._on_reading()
         elif isinstance(message, TimeReply):
             self._stream.take_answer(message)

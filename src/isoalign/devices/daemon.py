@@ -27,12 +27,14 @@ from isoalign.devices.config import DaemonConfig, load_daemon_config
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import BadParameters, ClearanceNotKnown, NotPresent
 from isoalign.devices.exposure import ExposureRunner
+from isoalign.devices.fault_history import fault_history
 from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
 from isoalign.devices.link_log import LinkRecorder
 from isoalign.devices.log import configure_logging
 from isoalign.devices.motion import MotionRunner
 from isoalign.devices.status import DIRECT, position_from_wire
 from isoalign.errors import IsoalignError, exit_code_of
+from isoalign.interlocks import Beam
 from isoalign.protocol.messages import StopReason
 from isoalign.records import Technique
 
@@ -73,6 +75,8 @@ class DeviceDaemon:
                 "prepare": self._prepare,
                 "execute": self._execute,
                 "hold": self._hold,
+                "beam_state": self._beam_state,
+                "fault_record": self._fault_record,
                 "clear": self._clear,
                 "expose": self._expose,
             },
@@ -149,13 +153,18 @@ class DeviceDaemon:
             raise NotPresent("this room has no model of what stands in it: the clearance is not checked")
         parts = parse_parts(call.require("parts", list), "patient")
         self.controller.plan_epoch += 1  # what was planned without this patient does not hold any more
+        self.controller.patient_epoch += 1
         await self.clearance.place_patient(parts)
         _log.info("clearance.patient-placed", parts=len(parts))
 
     async def _prepare(self, call: IpcCall) -> JsonObject:
         target = position_from_wire(call.params.get("target"))
         approach = call.params.get("approach", DIRECT)
-        return (await self._motion.prepare(target, approach)).to_wire()
+        speed = call.params.get("speed")
+        dry_run = call.params.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise BadParameters(f"prepare: parameter 'dry_run' must be bool, not {dry_run!r}")
+        return (await self._motion.prepare(target, approach, speed=speed, dry_run=dry_run)).to_wire()
 
     async def _execute(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
         steps = self._motion.execute(call.require("plan_id", str), call.peer.number)
@@ -165,6 +174,17 @@ class DeviceDaemon:
 
     def _hold(self, call: IpcCall) -> None:
         self._motion.hold(call.require("reason", str))
+
+    def _beam_state(self, call: IpcCall) -> None:
+        try:
+            state = Beam(call.require("state", str))
+        except ValueError as error:
+            raise BadParameters(f"beam_state: state must be one of {', '.join(one.value for one in Beam)}") from error
+        self.controller.beam_state(call.peer.number, state, call.require("counter", int))
+
+    def _fault_record(self, call: IpcCall) -> JsonObject:
+        records = self.controller.monitor.fault_records
+        return fault_history(records, call.require("number", int), self.controller.clock)
 
     async def _clear(self, call: IpcCall) -> list[str]:
         user, reason = call.require("user", str), call.require("reason", str)

@@ -79,6 +79,20 @@ class PlanExpired(DeviceError):
     default_hint = "Prepare the motion again from the present position."
 
 
+class SpeedNotAllowed(DeviceError):
+    """A motion was asked for at a speed that is not allowed here."""
+
+    code = "device.speed-not-allowed"
+    default_hint = "Use the speed class normal; fast needs a clearance that was checked, for everything in the room."
+
+
+class DryRunMissing(DeviceError):
+    """A motion that nobody in the room watches has no dry run that is still good."""
+
+    code = "device.dry-run-missing"
+    default_hint = "Make a dry run of the same path from inside the room, with the patient as they lie now."
+
+
 class MotionBusy(DeviceError):
     """Something else moves or exposes."""
 

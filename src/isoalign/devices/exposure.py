@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import structlog
 
 from isoalign.devices.controller import DeviceController
-from isoalign.devices.errors import InterlockOpen, UnknownImager
-from isoalign.devices.imager import Imager
+from isoalign.devices.errors import ImagerSilent, InterlockOpen, UnknownImager
+from isoalign.devices.imager import CONNECT_S, Imager
 from isoalign.devices.status import RawImage
 from isoalign.errors import IsoalignError
 from isoalign.geometry import TableTopPosition
-from isoalign.interlocks import Activity
+from isoalign.interlocks import Activity, Circuit
 from isoalign.records import Technique
 
 _log = structlog.get_logger("isoalign.devices.exposure")
@@ -42,11 +42,13 @@ class ExposureRunner:
         imagers = self._named(names)
         await controller.await_reports()
         controller.require_idle()
+        await self._require_ready(imagers)
+        controller.require_idle()
         controller.require_permitted(Activity.EXPOSURE)
         limit_s = controller.monitor.settings.state_limit_s
         if controller.couch is not None and not controller.couch.fresh_reading(limit_s).standstill:
             raise InterlockOpen("exposure refused: the couch is not at standstill", rule="exposure-standstill")
-        controller.begin(Activity.EXPOSURE)
+        controller.begin_exposure(imagers)
         try:
             return await self._take(imagers, technique)
         except IsoalignError as error:
@@ -86,6 +88,20 @@ class ExposureRunner:
         images = await _all(collecting)
         _log.info("exposure.done", imagers=[image.imager for image in images], exposures=numbers)
         return tuple(images)
+
+    async def _require_ready(self, imagers: Sequence[Imager]) -> None:
+        """What would end an exposure of these imagers at once keeps it from beginning."""
+        if not await self._controller.changed.until(lambda: all(one.is_reporting() for one in imagers), CONNECT_S):
+            silent = next(one for one in imagers if not one.is_reporting())
+            raise ImagerSilent(f"imager {silent.name} does not tell its door and its temperature", imager=silent.name)
+        limit_c = self._controller.monitor.settings.panel_temperature_limit_c
+        for report in (imager.report() for imager in imagers):
+            if report.door is Circuit.OPEN:
+                text = f"exposure refused: the door of the X-ray room is open, says generator {report.name}"
+                raise InterlockOpen(text, rule="xray-door", hint="Close the door; see that nobody is in the room.")
+            if report.panel_temperature_c is not None and report.panel_temperature_c > limit_c:
+                text = f"exposure refused: panel {report.name} has {report.panel_temperature_c:.1f} deg C"
+                raise InterlockOpen(text, rule="panel-temperature", hint="Let the panel cool down.")
 
     def _position(self) -> TableTopPosition | None:
         couch = self._controller.couch

@@ -19,12 +19,14 @@ from isoalign.devices.status import RawImage
 from isoalign.devices.transport import TcpTransport, Transport
 from isoalign.errors import DeviceError
 from isoalign.geometry import TableTopPosition
+from isoalign.interlocks import Circuit, ImagerReport, Observation
 from isoalign.protocol.errors import FrameError
 from isoalign.protocol.layout import Message
 from isoalign.protocol.messages import (
     AbortExposure,
     Arm,
     CommandStatus,
+    DarkFrame,
     DeviceKind,
     Disarm,
     Expose,
@@ -32,9 +34,11 @@ from isoalign.protocol.messages import (
     ExposureResult,
     FrameReady,
     GeneratorFault,
+    GeneratorRoom,
     PanelFault,
     PanelState,
     Prepare,
+    RoomDoor,
 )
 from isoalign.records import Technique
 
@@ -42,6 +46,8 @@ DONE = frozenset({CommandStatus.DONE})
 STARTED = frozenset({CommandStatus.STARTED})
 CONNECT_S = 2.0
 TECHNIQUE_TOLERANCE = 0.1
+REPORT_LIMIT_S = 0.5
+DOORS = {RoomDoor.CLOSED: Circuit.CLOSED, RoomDoor.OPEN: Circuit.OPEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,23 @@ class Imager:
     ----------
     address : ImagerAddress
     clock : Clock
+    lag_limit_percent : float
+        An image is refused when the dark frame after it shows more of it than this.
+    on_report : callable, optional
+        Called at once with every report of the door.
     """
 
-    def __init__(self, address: ImagerAddress, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: ImagerAddress,
+        clock: Clock,
+        *,
+        lag_limit_percent: float = 0.5,
+        on_report: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = address.name
+        self._lag_limit_percent = lag_limit_percent
+        self._on_report = on_report
         self._clock = clock
         self._image_address = address.image
         self.generator = DeviceLink(
@@ -84,8 +103,25 @@ class Imager:
         self._wanted = Technique(1.0, 1.0, 1.0)
         self._result: ExposureResult | None = None
         self._ready: FrameReady | None = None
+        self._dark: DarkFrame | None = None
         self._panel_fault = PanelFault.NONE
         self._is_active = False
+        self._door: Observation[Circuit] | None = None
+        self._temperature_c: Observation[float | None] | None = None
+
+    def report(self) -> ImagerReport:
+        """Door and temperature as they were told last."""
+        return ImagerReport(
+            self.name,
+            Circuit.UNKNOWN if self._door is None else self._door.value,
+            None if self._temperature_c is None else self._temperature_c.value,
+        )
+
+    def is_reporting(self) -> bool:
+        """Whether generator and panel have told door and temperature just now."""
+        now_s = self._clock.monotonic_s()
+        told = (self._door, self._temperature_c)
+        return all(one is not None and one.age_s(now_s) <= REPORT_LIMIT_S for one in told)
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -106,6 +142,7 @@ class Imager:
         """
         self._result = None
         self._ready = None
+        self._dark = None
         self._panel_fault = PanelFault.NONE
         self._is_active = True
         self._wanted = technique
@@ -172,12 +209,16 @@ class Imager:
         Raises
         ------
         ImagerSilent, ImageIncomplete
+        ExposureFailed
+            When the dark frame that followed shows that the panel holds too much of an exposure.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         async with self._step("reading out", self.panel), asyncio.timeout_at(deadline):
             ready = await self._wait_ready(taken.exposure_id)
         async with self._step("sending its image", self.panel), asyncio.timeout_at(deadline):
             frame = await fetch_frame(self._image_address, ready, name=f"image connection of {self.panel.name}")
+        async with self._step("reading its dark frame", self.panel), asyncio.timeout_at(deadline):
+            await self._require_little_lag(taken.exposure_id)
         self._is_active = False
         pixels = np.frombuffer(frame.pixels, dtype="<u2").reshape(frame.rows, frame.columns).astype(np.uint16)
         return RawImage(self.name, taken.exposure_id, pixels, taken.technique, taken.table_top, taken.acquired_at)
@@ -194,6 +235,24 @@ class Imager:
         with contextlib.suppress(DeviceError):
             self.panel.issue(Disarm(command_id=1, valid_until_us=0))
         self._is_active = False
+
+    async def _require_little_lag(self, exposure_id: int) -> None:
+        """A panel that lets go too slowly shows it in the first dark frame, and has earlier images in this one."""
+        while self._dark is None or self._dark.exposure_id != exposure_id:
+            self._require_panel_up()
+            await self.panel.changed.wait()
+        residual_ppm = self._dark.residual_ppm
+        if residual_ppm is None or residual_ppm * 1e-4 > self._lag_limit_percent:
+            shown = "not known" if residual_ppm is None else f"{residual_ppm * 1e-4:.2f} %"
+            raise ExposureFailed(
+                f"{self.panel.name}: the lag is {shown}, more than {self._lag_limit_percent:g} % allowed",
+                imager=self.name,
+                hint="Let the panel rest, then calibrate its lag; no image of it may be used.",
+            )
+
+    def _require_panel_up(self) -> None:
+        if not self.panel.is_up:
+            raise LinkLost(f"the link to {self.panel.name} was lost during an exposure", device=self.panel.name)
 
     async def _wait_ready(self, exposure_id: int) -> FrameReady:
         generation = self.panel.generation
@@ -223,15 +282,22 @@ class Imager:
             fault = _fault_name(link, int(error.facts.get("detail", 0)))
             raise ExposureFailed(f"{error.message}{fault} while {doing}", **where) from error
 
-    def _on_generator(self, message: Message, _now_s: float) -> None:
+    def _on_generator(self, message: Message, now_s: float) -> None:
         if isinstance(message, ExposureResult):
             self._result = message
+        elif isinstance(message, GeneratorRoom):
+            self._door = Observation(DOORS.get(message.door, Circuit.UNKNOWN), now_s)
+            self._on_report()
 
-    def _on_panel(self, message: Message, _now_s: float) -> None:
+    def _on_panel(self, message: Message, now_s: float) -> None:
         if isinstance(message, FrameReady):
             self._ready = message
+        elif isinstance(message, DarkFrame):
+            self._dark = message
         elif isinstance(message, PanelState):
             self._panel_fault = message.fault
+            millidegrees = message.temperature_mdeg_c
+            self._temperature_c = Observation(None if millidegrees is None else millidegrees / 1000, now_s)
 
 
 def _opener(address: TcpAddress, name: str) -> Callable[[], Awaitable[Transport]]:

@@ -1,15 +1,17 @@
 """Structured logs of the daemon: one JSON object per line on stderr, written by a thread of its own.
 
-A reader of stderr that is slow or gone must never hold up the event loop, so lines go through a bounded queue and
-are counted, not waited for, when it is full. There is no patient data in this process.
+A reader of stderr that is slow or gone, or a full disk, must never hold up the event loop, so lines go through a
+bounded queue and are counted, not waited for. The count is part of the daemon's status, and stands in the log as soon
+as it can be written again. There is no patient data in this process.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import logging
+import os
 import queue
-import sys
 import threading
 import time
 from typing import Final
@@ -18,6 +20,15 @@ import structlog
 
 QUEUE_LINES: Final = 4096
 DRAIN_S: Final = 0.5
+STDERR: Final = 2
+
+
+_STREAMS: list[_QueuedStream] = []
+
+
+def lines_lost() -> int:
+    """Lines that this process could not write since it started: its reader is slow or gone, or the disk is full."""
+    return sum(stream.dropped for stream in _STREAMS)
 
 
 class _QueuedStream:
@@ -26,6 +37,7 @@ class _QueuedStream:
     def __init__(self) -> None:
         self._lines: queue.Queue[str] = queue.Queue(QUEUE_LINES)
         self.dropped = 0
+        self._told = 0
         threading.Thread(target=self._write_on, name="log", daemon=True).start()
 
     def write(self, text: str) -> int:
@@ -46,12 +58,24 @@ class _QueuedStream:
 
     def _write_on(self) -> None:
         while True:
+            line = self._lines.get()
             try:
-                sys.stderr.write(self._lines.get())
-                if self._lines.empty():
-                    sys.stderr.flush()
-            except (OSError, ValueError):
+                _write_all((line + self._loss()).encode())
+            except OSError:
                 self.dropped += 1
+            else:
+                self._told = self.dropped
+
+    def _loss(self) -> str:
+        """A line about lines that are missing; nothing when none is since the last such line."""
+        missing = self.dropped - self._told
+        return json.dumps({"event": "log.lines-lost", "level": "error", "lines": missing}) + "\n" if missing else ""
+
+
+def _write_all(data: bytes) -> None:
+    """Write to stderr past Python's buffers, so that a line is either written or known to be lost."""
+    while data:
+        data = data[os.write(STDERR, data) :]
 
 
 class _Forwarder(logging.Handler):
@@ -67,6 +91,7 @@ def configure_logging(process: str) -> None:
     """Send structured logs of this process to stderr, as JSON, with UTC time stamps; warnings of libraries, too."""
     logging.basicConfig(handlers=[_Forwarder()], level=logging.WARNING, force=True)
     stream = _QueuedStream()
+    _STREAMS.append(stream)
     atexit.register(stream.drain)
     structlog.contextvars.bind_contextvars(process=process)
     structlog.configure(

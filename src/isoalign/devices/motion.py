@@ -52,9 +52,11 @@ ERRORS: dict[str, type[DeviceError]] = {
     "couch-session": LinkLost,
     "couch-link": LinkLost,
     "couch-counter": LinkLost,
+    "safety-link": LinkLost,
     "couch-fault": CouchFault,
     "client-heartbeat": ClientLost,
     "enable": EnableReleased,
+    "enable-circuit": EnableReleased,
     "channels-step": ChannelDisagreement,
     "channels-moving": ChannelDisagreement,
     "channels-standing": ChannelDisagreement,
@@ -62,6 +64,7 @@ ERRORS: dict[str, type[DeviceError]] = {
 }
 LATCH_ERRORS: dict[Latch, type[DeviceError]] = {
     Latch.ENABLE_LOST: EnableReleased,
+    Latch.ENABLE_CIRCUIT: EnableReleased,
     Latch.CLIENT_LOST: ClientLost,
     Latch.HOST_LOST: LinkLost,
 }
@@ -138,10 +141,12 @@ class MotionRunner:
             if not motion.is_over:
                 self._abandon(motion)
 
-    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
+    async def prepare(
+        self, target: TableTopPosition, approach: str = DIRECT, *, speed: str | None = None, dry_run: bool = False
+    ) -> MotionPlan:
         """See :meth:`~isoalign.devices.motion_plan.MotionPlanner.prepare`."""
         await self._controller.await_reports()
-        return await self._planner.prepare(target, approach)
+        return await self._planner.prepare(target, approach, speed=speed, dry_run=dry_run)
 
     def hold(self, reason: str) -> None:
         """Stop everything. Always legal, never refused."""
@@ -159,6 +164,7 @@ class MotionRunner:
         controller.require_idle()
         controller.require_permitted(Activity.MOTION)  # a latch is named before the plan that it made void
         prepared = self._planner.take(plan_id)
+        self._planner.require_dry_run(prepared)
         controller.own(peer)
         motion = Motion(prepared)
         motion.task = asyncio.get_running_loop().create_task(self._run(motion), name="motion")
@@ -177,6 +183,7 @@ class MotionRunner:
         try:
             await self._wait_for_enable(motion)
             await self._move(motion)
+            self._planner.arrived(motion.prepared)
             error = None
         except IsoalignError as ended:
             error = ended
@@ -234,7 +241,7 @@ class MotionRunner:
         pendant = controller.require_pendant()
         press = pendant.press_count
         pendant.use_press()
-        controller.begin(Activity.MOTION)
+        controller.begin_motion(speed=plan.speed, payload_kg=motion.prepared.payload_kg)
         begun_s = self._clock.monotonic_s()
         places = (plan.start, *plan.waypoints, plan.target)
         for first, last in pairwise(places):
@@ -248,11 +255,11 @@ class MotionRunner:
         self._require_no_fault()
         start = couch.fresh_reading(controller.monitor.settings.state_limit_s).position
         assert start is not None
-        profile = plan_synchronised(start.values, stage.target.values, couch.motion_limits)
+        profile = plan_synchronised(start.values, stage.target.values, couch.motion_limits(motion.prepared.plan.speed))
         predictor = StopPredictor(profile, couch.servo_lag_s)
         generation = couch.link.generation
         controller.begin_stage()
-        command_id = couch.begin_move(stage.target, start)
+        command_id = couch.begin_move(stage.target, start, motion.prepared.plan.speed)
         begun_s = self._clock.monotonic_s()
         limit_s = 1.1 * profile.duration_s + self._config.settling_s
         phase = MOVING

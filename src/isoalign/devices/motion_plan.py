@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 
 from isoalign.devices.clearance import ClearanceChecker
+from isoalign.devices.config import REMOTE
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.couch import CouchReading
-from isoalign.devices.errors import BadParameters, PlanExpired, TargetOutOfLimits
-from isoalign.devices.status import APPROACHES, DIRECT, UNIDIRECTIONAL, MotionPlan
+from isoalign.devices.errors import BadParameters, DryRunMissing, PlanExpired, SpeedNotAllowed, TargetOutOfLimits
+from isoalign.devices.status import APPROACHES, DIRECT, FAST, SERVICE, SPEEDS, UNIDIRECTIONAL, MotionPlan
 from isoalign.geometry import AXES, Array, Representation, TableTopPosition, TravelLimits
 from isoalign.geometry.motion_profile import plan_synchronised
+from isoalign.interlocks import DryRun, DryRunBook
 
 PLANS_KEPT = 16
 LAST_PART = 0.1
@@ -30,6 +32,13 @@ class PreparedMotion:
     made_at_s: float
     couch_generation: int
     epoch: int
+    payload_kg: float | None = None
+    patient_epoch: int = 0
+
+    @property
+    def path(self) -> tuple[tuple[float, ...], ...]:
+        """Where the motion rests, start and target included, IEC 61217."""
+        return tuple(place.values for place in (self.plan.start, *self.plan.waypoints, self.plan.target))
 
 
 class MotionPlanner:
@@ -48,8 +57,11 @@ class MotionPlanner:
         self._config = controller.config
         self._clock = controller.clock
         self._plans: dict[str, PreparedMotion] = {}
+        self._dry_runs = DryRunBook(expiry_s=controller.config.dry_run_expiry_s)
 
-    async def prepare(self, target: TableTopPosition, approach: str = DIRECT) -> MotionPlan:
+    async def prepare(
+        self, target: TableTopPosition, approach: str = DIRECT, *, speed: str | None = None, dry_run: bool = False
+    ) -> MotionPlan:
         """Check a target and work out the motion to it from where the couch stands. Nothing moves.
 
         Parameters
@@ -58,26 +70,70 @@ class MotionPlanner:
         approach : str
             "unidirectional": the last part of the way of every axis goes in the direction that is configured, so that
             the play of its gears is always taken up from the same side.
+        speed : str, optional
+            Speed class; that of the configuration by default. "fast" needs a clearance that was checked for everything.
+        dry_run : bool
+            Made and watched in the room, at the speed of the service class; allows the same path from outside.
 
         Raises
         ------
+        SpeedNotAllowed
         TargetOutOfLimits, ClearanceTooSmall, ClearanceNotKnown, ClearanceTimeout, StaleState, MotionBusy, NotPresent
         PlanExpired
             When the couch, or what may be done, has changed while the clearance was looked for.
         """
-        prepared, stop = self._draft(target, approach)
+        speed = self._speed(speed, dry_run=dry_run)
+        prepared, stop = self._draft(target, approach, speed)
+        prepared = replace(prepared, plan=replace(prepared.plan, dry_run=dry_run))
         if self._clearance is not None:
             plan = prepared.plan
             clearance = await self._clearance.check((plan.start, *plan.waypoints, plan.target), stop.tolist())
             prepared = replace(prepared, plan=replace(plan, clearance=clearance))
             self._controller.require_idle()
             self.require_valid(prepared)
+        self._require_fast_is_clear(prepared.plan)
         self._plans[prepared.plan.plan_id] = prepared
         while len(self._plans) > PLANS_KEPT:
             del self._plans[next(iter(self._plans))]
         return prepared.plan
 
-    def _draft(self, target: TableTopPosition, approach: str) -> tuple[PreparedMotion, Array]:
+    def _speed(self, asked: str | None, *, dry_run: bool) -> str:
+        if asked is not None and asked not in SPEEDS:
+            raise BadParameters(f"a speed class is one of {', '.join(SPEEDS)}, not {asked!r}")
+        if dry_run and asked not in {None, SERVICE}:
+            raise SpeedNotAllowed(
+                f"a dry run is made at the speed of the service class, not {asked}", hint="Leave the speed out."
+            )
+        return SERVICE if dry_run else asked or self._config.speed_class
+
+    @staticmethod
+    def _require_fast_is_clear(plan: MotionPlan) -> None:
+        if plan.speed != FAST:
+            return
+        if plan.clearance is None:
+            raise SpeedNotAllowed(
+                "not fast: the clearance was not checked; this room has no model of what stands in it"
+            )
+        if plan.clearance.unchecked:
+            named = ", ".join(dict.fromkeys(first for first, _ in plan.clearance.unchecked))
+            raise SpeedNotAllowed(f"not fast: the clearance was not checked for {named}")
+
+    def require_dry_run(self, prepared: PreparedMotion) -> None:
+        """Raise DryRunMissing when nobody in the room watches, and no dry run allows this path."""
+        if self._config.observation != REMOTE or prepared.plan.dry_run:
+            return
+        objection = self._dry_runs.objection(
+            prepared.path, patient_epoch=self._controller.patient_epoch, now_s=self._clock.monotonic_s()
+        )
+        if objection:
+            raise DryRunMissing(f"motion from outside the room refused: {objection}")
+
+    def arrived(self, prepared: PreparedMotion) -> None:
+        """A motion has arrived; a dry run is remembered, unless another patient was placed meanwhile."""
+        if prepared.plan.dry_run:
+            self._dry_runs.add(DryRun(prepared.path, prepared.patient_epoch, self._clock.monotonic_s()))
+
+    def _draft(self, target: TableTopPosition, approach: str, speed: str) -> tuple[PreparedMotion, Array]:
         """A plan without its clearance, and the longest way that each axis may need to stop."""
         if approach not in APPROACHES:
             raise BadParameters(f"an approach is one of {', '.join(APPROACHES)}, not {approach!r}")
@@ -86,7 +142,7 @@ class MotionPlanner:
         controller.require_pendant()
         controller.require_idle()
         reading = couch.fresh_reading(controller.monitor.settings.state_limit_s)
-        limits = couch.motion_limits
+        limits = couch.motion_limits(speed)
         goal = target.in_representation(Representation.IEC_61217)
         self._require_inside(goal, "the target")
         start = reading.position
@@ -109,9 +165,17 @@ class MotionPlanner:
             expires_in_s=self._config.plan_expiry_s,
             approach=approach,
             waypoints=waypoints,
+            speed=speed,
         )
-        made_at_s = self._clock.monotonic_s()
-        return PreparedMotion(plan, made_at_s, couch.link.generation, controller.plan_epoch), stop
+        prepared = PreparedMotion(
+            plan,
+            self._clock.monotonic_s(),
+            couch.link.generation,
+            controller.plan_epoch,
+            controller.payload_kg(),
+            controller.patient_epoch,
+        )
+        return prepared, stop
 
     def _waypoints(self, start: TableTopPosition, goal: TableTopPosition) -> tuple[TableTopPosition, ...]:
         """None when the straight way comes from the right side anyway, by more than the last part on every axis."""
@@ -152,6 +216,9 @@ class MotionPlanner:
         moved = apart(reading, prepared.plan.start, *tolerance)
         if moved:
             raise PlanExpired(f"the couch has moved since the plan was made: {moved}")
+        load_kg, limit_kg = controller.payload_kg(), self._config.payload_change_kg
+        if prepared.payload_kg is None or load_kg is None or abs(load_kg - prepared.payload_kg) > limit_kg:
+            raise PlanExpired("the load of the table top is unknown, or has changed since the plan was made")
 
 
 def apart(reading: CouchReading, position: TableTopPosition, limit_mm: float, limit_deg: float) -> str:

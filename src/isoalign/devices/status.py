@@ -52,6 +52,12 @@ class RoomDeviceStatus:
         Names of the imagers.
     couch_hears_pendant : bool
         Whether the couch has seen the enable token in this session; a press before that does not count.
+    beam_hold_requested : bool
+        Whoever makes the treatment beam must hold it: the couch moves, or is not known to stand still.
+    payload_kg : float or None
+        Measured load of the table top.
+    log_lines_lost : int
+        Lines of the daemon's log that could not be written since it started.
     """
 
     couch_position: TableTopPosition | None
@@ -69,6 +75,9 @@ class RoomDeviceStatus:
     imagers: tuple[str, ...]
     links: dict[str, str] = field(default_factory=dict)
     couch_hears_pendant: bool = False
+    beam_hold_requested: bool = False
+    payload_kg: float | None = None
+    log_lines_lost: int = 0
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""
@@ -102,6 +111,10 @@ class RoomDeviceStatus:
 DIRECT = "direct"
 UNIDIRECTIONAL = "unidirectional"
 APPROACHES = (DIRECT, UNIDIRECTIONAL)
+SERVICE = "service"
+NORMAL = "normal"
+FAST = "fast"
+SPEEDS = (SERVICE, NORMAL, FAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +183,10 @@ class MotionPlan:
         How far the couch goes on, at most, after a stop anywhere on the way: largest linear and angular axis.
     expires_in_s : float
         Counted from the moment it was prepared.
+    speed : str
+        Speed class: "service", "normal" or "fast".
+    dry_run : bool
+        Whether it is a dry run, made and watched in the room.
     """
 
     plan_id: str
@@ -182,6 +199,8 @@ class MotionPlan:
     approach: str = DIRECT
     waypoints: tuple[TableTopPosition, ...] = ()
     clearance: PlanClearance | None = None
+    speed: str = NORMAL
+    dry_run: bool = False
 
     @property
     def clearance_in_words(self) -> str:

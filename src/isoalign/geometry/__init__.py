@@ -77,6 +77,7 @@ from isoalign.geometry.isocenter_reference_system import (
 from isoalign.geometry.limiting import LimitedCorrection, LimitMethod, limit_and_recentre
 from isoalign.geometry.machine_scale import SCALE_AXES, AxisScale, MachineScale, ScaleReading, Wrap
 from isoalign.geometry.motion_profile import (
+    FAST_LIMITS,
     NORMAL_LIMITS,
     SERVICE_LIMITS,
     MotionLimits,
@@ -140,6 +141,7 @@ from isoalign.geometry.travel_direction import RotatingAxis, RotationDirection, 
 
 __all__ = [
     "AXES",
+    "FAST_LIMITS",
     "FIXED_FROM_XRAY_ISOCENTER",
     "NAMED_SCALES",
     "NORMAL_LIMITS",

@@ -52,6 +52,13 @@ SERVICE_LIMITS = tuple(
     for speed, limits in zip((10.0, 10.0, 10.0, 1.0, 1.0, 1.0), NORMAL_LIMITS, strict=True)
 )
 """Service speed class."""
+FAST_SPEED, FAST_ACCELERATION, FAST_JERK = 2.0, 4.0, 12.0
+"""The fast speed class as multiples of the normal one: brisker, so that it stops within the same 10 mm."""
+FAST_LIMITS = tuple(
+    MotionLimits(FAST_SPEED * limits.speed, FAST_ACCELERATION * limits.acceleration, FAST_JERK * limits.jerk)
+    for limits in NORMAL_LIMITS
+)
+"""Fast speed class."""
 
 
 @dataclass(frozen=True, slots=True)

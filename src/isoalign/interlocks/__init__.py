@@ -4,18 +4,24 @@ Pure: inputs with their ages go in, a verdict comes out; the device daemon acts 
 only. It does not replace the hard-wired chain (emergency stop, dead-man bar, safe torque off, collision sensors).
 """
 
+from isoalign.interlocks.dry_run import DryRun, DryRunBook
 from isoalign.interlocks.errors import ClearRefused, UnknownRule
 from isoalign.interlocks.model import (
     Activity,
+    Beam,
     Brake,
+    Circuit,
     CouchReport,
     Evaluation,
     Finding,
+    ImagerReport,
     Inputs,
     Observation,
     Reaction,
     Rule,
+    SafetyReport,
     Settings,
+    Torque,
     Trouble,
 )
 from isoalign.interlocks.monitor import FaultRecord, InterlockMonitor
@@ -24,18 +30,25 @@ from isoalign.interlocks.rules import RULES, rules_for, soft_limits_inside
 __all__ = [
     "RULES",
     "Activity",
+    "Beam",
     "Brake",
+    "Circuit",
     "ClearRefused",
     "CouchReport",
+    "DryRun",
+    "DryRunBook",
     "Evaluation",
     "FaultRecord",
     "Finding",
+    "ImagerReport",
     "Inputs",
     "InterlockMonitor",
     "Observation",
     "Reaction",
     "Rule",
+    "SafetyReport",
     "Settings",
+    "Torque",
     "Trouble",
     "UnknownRule",
     "rules_for",

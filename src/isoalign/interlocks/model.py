@@ -43,6 +43,31 @@ class Brake(Enum):
     UNKNOWN = "unknown"
 
 
+class Circuit(Enum):
+    """State of a hard-wired circuit: current flows only when it is closed."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+
+
+class Torque(Enum):
+    """What the drives report about their torque (STO feedback, IEC 61800-5-2)."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+    CONTRADICTORY = "contradictory"
+
+
+class Beam(Enum):
+    """State of the treatment beam as the room tells it."""
+
+    OFF = "off"
+    READY = "ready"
+    ON = "on"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation(Generic[T]):
     """A value and when it was last known to be true (monotonic seconds)."""
@@ -83,6 +108,40 @@ class CouchReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SafetyReport:
+    """What the couch says about its hard-wired circuits, its sensors and its load.
+
+    Attributes
+    ----------
+    touched : tuple of str
+        Touch sensors that are pressed.
+    touch_force_n : float or None
+        Greatest force on one of them.
+    drive_temperature_c : tuple of float
+        Of each axis in the order of ``AXES``; NaN when unknown.
+    payload_kg : float or None
+        What lies on the table top, as measured.
+    """
+
+    emergency_stop: Circuit
+    enable_circuit: Circuit
+    torque: Torque
+    touched: tuple[str, ...]
+    touch_force_n: float | None
+    drive_temperature_c: tuple[float, ...]
+    payload_kg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagerReport:
+    """One imager that takes part in an exposure; ``panel_temperature_c`` is None when it is unknown."""
+
+    name: str
+    door: Circuit
+    panel_temperature_c: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything the rules look at. None means: never heard of, which is never safe.
 
@@ -98,6 +157,14 @@ class Inputs:
         Whether the bar is in its middle position; ``at_s`` is when the token last advanced.
     rest : tuple of float
         Read-back when the last motion had ended; empty when unknown. For the watch over uncommanded motion.
+    safety : Observation[SafetyReport]
+    payload_reference_kg : float
+        Load of the table top when the present motion was planned.
+    beam : Observation[Beam]
+        ``at_s`` is when the counter of whoever tells it last advanced.
+    calibration_is_valid : bool
+    imagers : tuple of ImagerReport
+        Those that take part in the present exposure.
     """
 
     activity: Activity
@@ -106,6 +173,11 @@ class Inputs:
     client_heartbeat: Observation[int] | None = None
     enable: Observation[bool] | None = None
     rest: tuple[float, ...] = ()
+    safety: Observation[SafetyReport] | None = None
+    payload_reference_kg: float | None = None
+    beam: Observation[Beam] | None = None
+    calibration_is_valid: bool | None = None
+    imagers: tuple[ImagerReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +191,8 @@ class Settings:
     secondary_lag_s : dict of axis to float
         The secondary channel shows the position of this long ago; used to align the channels while moving. Axes that
         are not named have ``secondary_lag_default_s``.
+    payload_range_kg : (float, float)
+        A little below zero, for the noise of the load cell, to the load with which the couch was calibrated.
     """
 
     soft_limits: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -161,6 +235,16 @@ class Settings:
     stuck_mm_per_s: float = 0.5
     stuck_deg_per_s: float = 0.05
     stuck_for_s: float = 0.300
+    safety_limit_s: float = 0.250
+    torque_for_s: float = 0.300
+    drive_temperature_limit_c: float = 80.0
+    drive_temperature_for_s: float = 0.200
+    payload_range_kg: tuple[float, float] = (-2.0, 150.0)
+    payload_range_for_s: float = 0.500
+    payload_change_kg: float = 10.0
+    payload_change_for_s: float = 0.300
+    beam_limit_s: float = 0.500
+    panel_temperature_limit_c: float = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +288,8 @@ class Rule:
         How long the condition must be broken before the rule opens, seconds.
     is_usual_for_a_while : bool
         The condition is broken for a while in good order, so that this does not keep the chain from being cleared.
+    refuses_clearing : bool
+        Whether a broken condition that has not latched keeps other latches from being cleared.
     """
 
     rule_id: str
@@ -219,6 +305,7 @@ class Rule:
     gates_exposure: bool = False
     persists_s: Callable[[Settings], float] = lambda _: 0.0
     is_usual_for_a_while: bool = False
+    refuses_clearing: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from isoalign.interlocks.rules import RULES
 
 RECORD_BEFORE_S = 2.0
 RECORD_AFTER_S = 2.0
-RECORD_LENGTH = 1024
+RECORD_LENGTH = 2048
+RECORDS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class InterlockMonitor:
         self._first: Finding | None = None
         self._samples: deque[tuple[float, Inputs]] = deque(maxlen=RECORD_LENGTH)
         self._record: FaultRecord | None = None
+        self._earlier: deque[FaultRecord] = deque(maxlen=RECORDS_KEPT)
         if "start-up" in self._by_id:
             start = Finding("start-up", "nobody has cleared the chain since the start", Reaction.REFUSE, True, 0.0)
             self._latched["start-up"] = start
@@ -65,6 +67,11 @@ class InterlockMonitor:
         if self._first is None or self._record is None:
             return None
         return self._record
+
+    @property
+    def fault_records(self) -> tuple[FaultRecord, ...]:
+        """The records of faults that were cleared, the latest eight of them, then the one that is there now."""
+        return (*self._earlier, *([self._record] if self._record is not None else []))
 
     def evaluate(self, inputs: Inputs, now_s: float) -> Evaluation:
         """Look at every rule once, latch what has to, and say what may be done."""
@@ -112,6 +119,8 @@ class InterlockMonitor:
         if not user.strip() or not reason.strip():
             raise ClearRefused("a latch is cleared by a named user who gives a reason")
         for rule in self._rules:
+            if not rule.refuses_clearing and rule.rule_id not in self._latched:
+                continue
             trouble = self._check(rule, inputs, now_s)
             if trouble is not None and not self._is_usual(rule, trouble, now_s):
                 raise ClearRefused(f"cannot clear: {trouble.text} ({rule.rule_id})", rule=rule.rule_id)
@@ -120,6 +129,8 @@ class InterlockMonitor:
         self._broken_since = {
             rule_id: since for rule_id, since in self._broken_since.items() if self._by_id[rule_id].is_usual_for_a_while
         }
+        if self._record is not None:
+            self._earlier.append(self._record)
         self._first = None
         self._record = None
         return cleared

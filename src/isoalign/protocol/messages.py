@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from isoalign.protocol.layout import Field, LateArrays, Message, payload_struct
 
 PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 1
+PROTOCOL_MINOR: Final = 2
 HEARTBEAT_PERIOD_US: Final = 50000
 """The host sends HEARTBEAT this often."""
 TOKEN_PERIOD_US: Final = 50000
@@ -39,6 +39,8 @@ COUCH_HEARTBEAT_EXPIRY_US: Final = 150000
 """Host heartbeat expiry of the couch."""
 COUCH_STATE_PERIOD_US: Final = 20000
 """The couch sends COUCH_STATE this often."""
+COUCH_SAFETY_PERIOD_US: Final = 40000
+"""The couch sends COUCH_SAFETY this often."""
 START_TOLERANCE_UM: Final = 100
 """Largest difference between the expected start of a MOVE and the couch, translations, µm."""
 START_TOLERANCE_UDEG: Final = 100000
@@ -47,6 +49,8 @@ GENERATOR_HEARTBEAT_EXPIRY_US: Final = 500000
 """Host heartbeat expiry of the generator."""
 GENERATOR_STATE_PERIOD_US: Final = 50000
 """The generator sends GENERATOR_STATE this often."""
+GENERATOR_ROOM_PERIOD_US: Final = 50000
+"""The generator sends GENERATOR_ROOM this often."""
 READY_HOLD_US: Final = 10000000
 """A prepared tube falls back to idle after this time."""
 PANEL_HEARTBEAT_EXPIRY_US: Final = 500000
@@ -228,6 +232,10 @@ class SpeedClass(IntEnum):
     """At most 10 mm/s and 1 degree/s."""
     NORMAL = 2
     """At most 50 mm/s and 3 degrees/s."""
+    FAST = 3
+    """At most 100 mm/s and 6 degrees/s: twice the speed, four times the acceleration and twelve times the jerk
+    of AXIS_INFO.
+    """
 
 
 class StopReason(IntEnum):
@@ -262,6 +270,39 @@ class CouchStatus(IntFlag):
     """The enabling switch was pressed anew since the last stop or session."""
 
 
+class SafetyCircuit(IntEnum):
+    """State of a hard-wired circuit as the couch sees it."""
+
+    UNKNOWN = 0
+    """Not wired to this couch, or its two channels contradict each other."""
+    CLOSED = 1
+    """Current flows."""
+    OPEN = 2
+    """Interrupted, which stops the couch."""
+
+
+class TorqueFeedback(IntEnum):
+    """What the drives report about their torque, in two channels (STO feedback)."""
+
+    UNKNOWN = 0
+    """No feedback."""
+    TORQUE_ON = 1
+    """The drives can make torque."""
+    TORQUE_OFF = 2
+    """Safe torque off is active."""
+    CONTRADICTORY = 3
+    """The two channels contradict each other."""
+
+
+class TouchSensor(IntFlag):
+    """Touch and collision sensors that are pressed."""
+
+    TABLE_TOP = 1
+    """The edge of the table top."""
+    BASE = 2
+    """The cover of the base."""
+
+
 class Latch(IntEnum):
     """What stopped the couch. The first stop is latched until CLEAR names it."""
 
@@ -281,6 +322,16 @@ class Latch(IntEnum):
     """An axis does not follow its set point."""
     ENCODER_INVALID = 7
     """An encoder gives no valid value."""
+    EMERGENCY_STOP = 8
+    """The emergency-stop circuit is open: a controlled stop, then the torque is off."""
+    TORQUE_FEEDBACK = 9
+    """The channels of the STO feedback contradict each other."""
+    ENABLE_CIRCUIT = 10
+    """The hard-wired enable circuit opened in motion."""
+    TOUCH = 11
+    """A touch or collision sensor was pressed."""
+    OVER_TEMPERATURE = 12
+    """A drive became too hot in motion."""
 
 
 class GeneratorPhase(IntEnum):
@@ -307,6 +358,17 @@ class ExposureOutcome(IntEnum):
     """Ended early or not begun because of a fault."""
 
 
+class RoomDoor(IntEnum):
+    """Door interlock of the X-ray room as the generator sees it."""
+
+    UNKNOWN = 0
+    """Not wired to this generator, or its two channels contradict each other."""
+    CLOSED = 1
+    """Every door is closed."""
+    OPEN = 2
+    """A door is open, which switches X-rays off."""
+
+
 class GeneratorFault(IntEnum):
     """What is wrong with the generator."""
 
@@ -316,6 +378,8 @@ class GeneratorFault(IntEnum):
     """The tube did not become ready."""
     EXPOSURE_FAILED = 2
     """The exposure failed."""
+    DOOR_OPEN = 3
+    """The door of the X-ray room is open or was opened during the exposure."""
 
 
 class PanelPhase(IntEnum):
@@ -340,6 +404,8 @@ class PanelFault(IntEnum):
     """No X-rays came while the panel was armed."""
     READOUT_FAILED = 2
     """The frame could not be read out."""
+    TOO_HOT = 3
+    """The panel is too hot to take images."""
 
 
 class GantryMode(IntEnum):
@@ -827,6 +893,51 @@ class Clear(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class CouchSafety(Message):
+    """Hard-wired circuits, sensors and slow values of the couch; also sent at once when a circuit or a sensor
+    changes.
+    """
+
+    NAME: ClassVar[str] = "COUCH_SAFETY"
+    ID: ClassVar[int] = 0x0107
+    SEED: ClassVar[int] = 0x5F280A7E
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("device_time_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("state_count", "I", minimum=0, maximum=4294967295),
+        Field("emergency_stop", "B", enum=SafetyCircuit),
+        Field("enable_circuit", "B", enum=SafetyCircuit),
+        Field("torque_feedback", "B", enum=TorqueFeedback),
+        Field("touched", "I", enum=TouchSensor),
+        Field("touch_force_mn", "I", minimum=0, maximum=4294967294, nullable=True),
+        Field("drive_temperature_mdeg_c", "i", 6, minimum=-2147483647, maximum=2147483647, nullable=True),
+        Field("payload_g", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+    LATE: ClassVar[LateArrays | None] = LateArrays("<16x8x4x1x1x1x4x4x6i4x", -2147483648, {
+        "drive_temperature_mdeg_c": 6,
+    })
+
+    device_time_us: int
+    """Device time (µs)."""
+    state_count: int
+    """Advances by one with every COUCH_SAFETY."""
+    emergency_stop: SafetyCircuit
+    """Emergency-stop circuit."""
+    enable_circuit: SafetyCircuit
+    """Hard-wired circuit of the enabling switch."""
+    torque_feedback: TorqueFeedback
+    """STO feedback of the drives."""
+    touched: TouchSensor
+    """Sensors that are pressed."""
+    touch_force_mn: int | None
+    """Greatest force on a touch sensor (mN)."""
+    drive_temperature_mdeg_c: tuple[int | None, ...]
+    """Temperature of each drive (m°C)."""
+    payload_g: int | None
+    """Measured load of the table top (g)."""
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorState(Message):
     """Everything about the generator, once per state period."""
 
@@ -966,6 +1077,31 @@ class ExposureResult(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorRoom(Message):
+    """Door interlock and temperature of the tube housing; also sent at once when the door changes."""
+
+    NAME: ClassVar[str] = "GENERATOR_ROOM"
+    ID: ClassVar[int] = 0x0206
+    SEED: ClassVar[int] = 0x723D6C37
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("device_time_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("state_count", "I", minimum=0, maximum=4294967295),
+        Field("door", "B", enum=RoomDoor),
+        Field("housing_temperature_mdeg_c", "i", minimum=-2147483647, maximum=2147483647, nullable=True),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    device_time_us: int
+    """Device time (µs)."""
+    state_count: int
+    """Advances by one with every GENERATOR_ROOM."""
+    door: RoomDoor
+    """Door interlock."""
+    housing_temperature_mdeg_c: int | None
+    """Temperature of the tube housing (m°C)."""
+
+
+@dataclass(frozen=True, slots=True)
 class PanelState(Message):
     """Everything about the panel, once per state period."""
 
@@ -1085,6 +1221,25 @@ class FrameReady(Message):
     """Pixels along a row."""
     pixels_crc: int
     """CRC-32 of all pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class DarkFrame(Message):
+    """What the first dark frame after an exposure showed; follows every FRAME_READY."""
+
+    NAME: ClassVar[str] = "DARK_FRAME"
+    ID: ClassVar[int] = 0x0305
+    SEED: ClassVar[int] = 0xA9A95B75
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("exposure_id", "I", minimum=1, maximum=4294967295),
+        Field("residual_ppm", "I", minimum=0, maximum=4294967294, nullable=True),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    exposure_id: int
+    """The exposure before it."""
+    residual_ppm: int | None
+    """Mean signal that is left, offset subtracted, as a part of that of the exposure, 1/1000000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1542,15 +1697,18 @@ MESSAGES: Final[dict[int, type[Message]]] = {
     0x0104: Move,
     0x0105: Stop,
     0x0106: Clear,
+    0x0107: CouchSafety,
     0x0201: GeneratorState,
     0x0202: Prepare,
     0x0203: Expose,
     0x0204: AbortExposure,
     0x0205: ExposureResult,
+    0x0206: GeneratorRoom,
     0x0301: PanelState,
     0x0302: Arm,
     0x0303: Disarm,
     0x0304: FrameReady,
+    0x0305: DarkFrame,
     0x0381: ImageChunk,
     0x0382: ImageEnd,
     0x0383: ImageResend,
@@ -1569,9 +1727,9 @@ MESSAGES: Final[dict[int, type[Message]]] = {
 """Every message by its id."""
 
 DICTIONARY_HASHES: Final[dict[DeviceKind, int]] = {
-    DeviceKind.COUCH: 0xC1B4C1682106A855,
-    DeviceKind.GENERATOR: 0xD054F3C075535811,
-    DeviceKind.PANEL: 0x65757CE3A2D6F1D6,
+    DeviceKind.COUCH: 0xA53036014655C173,
+    DeviceKind.GENERATOR: 0x5267459C4FE2DE43,
+    DeviceKind.PANEL: 0x672E50E92CBBA04E,
     DeviceKind.PENDANT: 0x568EFD3EF263D3C0,
     DeviceKind.GANTRY: 0xA3C03E745F216CFD,
 }

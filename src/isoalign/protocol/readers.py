@@ -37,9 +37,13 @@ _COUCH_MODE: Final = table_of(m.CouchMode)
 _SPEED_CLASS: Final = table_of(m.SpeedClass)
 _STOP_REASON: Final = table_of(m.StopReason)
 _COUCH_STATUS: Final = table_of(m.CouchStatus)
+_SAFETY_CIRCUIT: Final = table_of(m.SafetyCircuit)
+_TORQUE_FEEDBACK: Final = table_of(m.TorqueFeedback)
+_TOUCH_SENSOR: Final = table_of(m.TouchSensor)
 _LATCH: Final = table_of(m.Latch)
 _GENERATOR_PHASE: Final = table_of(m.GeneratorPhase)
 _EXPOSURE_OUTCOME: Final = table_of(m.ExposureOutcome)
+_ROOM_DOOR: Final = table_of(m.RoomDoor)
 _GENERATOR_FAULT: Final = table_of(m.GeneratorFault)
 _PANEL_PHASE: Final = table_of(m.PanelPhase)
 _PANEL_FAULT: Final = table_of(m.PanelFault)
@@ -420,6 +424,35 @@ def _read_clear(body: bytes) -> Frame:
     return frame  # type: ignore[no-any-return]
 
 
+_COUCH_SAFETY: Final = Struct("<4xIHHIQIBBBII24xi4x").unpack
+_COUCH_SAFETY_TWIN: Final = twin_of(m.CouchSafety)
+
+
+def _read_couch_safety(body: bytes) -> Frame:
+    if len(body) != 71 or crc32(body, 0x5F280A7E) != CRC_RESIDUE:
+        raise why_refused(m.CouchSafety, body)
+    header, message, frame = new(HEADER_TWIN), new(_COUCH_SAFETY_TWIN), new(FRAME_TWIN)
+    (
+        header.session, header.seq, header.ack, header.tx_time_us, message.device_time_us, message.state_count,
+        emergency_stop, enable_circuit, torque_feedback, touched, touch_force_mn, payload_g
+    ) = _COUCH_SAFETY(body)
+    try:
+        message.emergency_stop = _SAFETY_CIRCUIT[emergency_stop]
+        message.enable_circuit = _SAFETY_CIRCUIT[enable_circuit]
+        message.torque_feedback = _TORQUE_FEEDBACK[torque_feedback]
+        message.touched = _TOUCH_SENSOR[touched]
+    except KeyError:
+        raise why_refused(m.CouchSafety, body) from None
+    message.touch_force_mn = None if touch_force_mn == 4294967295 else touch_force_mn
+    message.payload_g = None if payload_g == -2147483648 else payload_g
+    message._wire = body
+    message.__class__ = m.CouchSafety
+    header.__class__ = Header
+    frame.header, frame.message = header, message
+    frame.__class__ = Frame
+    return frame  # type: ignore[no-any-return]
+
+
 _GENERATOR_STATE: Final = Struct("<4xIHHIQIBHIHIB4x").unpack
 _GENERATOR_STATE_TWIN: Final = twin_of(m.GeneratorState)
 
@@ -547,6 +580,30 @@ def _read_exposure_result(body: bytes) -> Frame:
     return frame  # type: ignore[no-any-return]
 
 
+_GENERATOR_ROOM: Final = Struct("<4xIHHIQIBi4x").unpack
+_GENERATOR_ROOM_TWIN: Final = twin_of(m.GeneratorRoom)
+
+
+def _read_generator_room(body: bytes) -> Frame:
+    if len(body) != 37 or crc32(body, 0x723D6C37) != CRC_RESIDUE:
+        raise why_refused(m.GeneratorRoom, body)
+    header, message, frame = new(HEADER_TWIN), new(_GENERATOR_ROOM_TWIN), new(FRAME_TWIN)
+    (
+        header.session, header.seq, header.ack, header.tx_time_us, message.device_time_us, message.state_count,
+        door, housing_temperature_mdeg_c
+    ) = _GENERATOR_ROOM(body)
+    try:
+        message.door = _ROOM_DOOR[door]
+    except KeyError:
+        raise why_refused(m.GeneratorRoom, body) from None
+    message.housing_temperature_mdeg_c = None if housing_temperature_mdeg_c == -2147483648 else housing_temperature_mdeg_c
+    message.__class__ = m.GeneratorRoom
+    header.__class__ = Header
+    frame.header, frame.message = header, message
+    frame.__class__ = Frame
+    return frame  # type: ignore[no-any-return]
+
+
 _PANEL_STATE: Final = Struct("<4xIHHIQIBHIIHHiIB4x").unpack
 _PANEL_STATE_TWIN: Final = twin_of(m.PanelState)
 
@@ -654,6 +711,28 @@ def _read_frame_ready(body: bytes) -> Frame:
     message.rows = rows
     message.columns = columns
     message.__class__ = m.FrameReady
+    header.__class__ = Header
+    frame.header, frame.message = header, message
+    frame.__class__ = Frame
+    return frame  # type: ignore[no-any-return]
+
+
+_DARK_FRAME: Final = Struct("<4xIHHIII4x").unpack
+_DARK_FRAME_TWIN: Final = twin_of(m.DarkFrame)
+
+
+def _read_dark_frame(body: bytes) -> Frame:
+    if len(body) != 28 or crc32(body, 0xA9A95B75) != CRC_RESIDUE:
+        raise why_refused(m.DarkFrame, body)
+    header, message, frame = new(HEADER_TWIN), new(_DARK_FRAME_TWIN), new(FRAME_TWIN)
+    (
+        header.session, header.seq, header.ack, header.tx_time_us, exposure_id, residual_ppm
+    ) = _DARK_FRAME(body)
+    if exposure_id < 1:
+        raise why_refused(m.DarkFrame, body)
+    message.exposure_id = exposure_id
+    message.residual_ppm = None if residual_ppm == 4294967295 else residual_ppm
+    message.__class__ = m.DarkFrame
     header.__class__ = Header
     frame.header, frame.message = header, message
     frame.__class__ = Frame
@@ -976,15 +1055,18 @@ READERS: Final[dict[bytes, Callable[[bytes], Frame]]] = {
     b"\x3f\x04\x01\x00": _read_move,
     b"\x01\x05\x01\x00": _read_stop,
     b"\x0e\x06\x01\x00": _read_clear,
+    b"\x33\x07\x01\x00": _read_couch_safety,
     b"\x1a\x01\x02\x00": _read_generator_state,
     b"\x1c\x02\x02\x00": _read_prepare,
     b"\x10\x03\x02\x00": _read_expose,
     b"\x00\x04\x02\x00": _read_abort_exposure,
     b"\x19\x05\x02\x00": _read_exposure_result,
+    b"\x11\x06\x02\x00": _read_generator_room,
     b"\x24\x01\x03\x00": _read_panel_state,
     b"\x14\x02\x03\x00": _read_arm,
     b"\x0c\x03\x03\x00": _read_disarm,
     b"\x10\x04\x03\x00": _read_frame_ready,
+    b"\x08\x05\x03\x00": _read_dark_frame,
     b"\x15\x01\x04\x00": _read_pendant_state,
     b"\x45\x01\x05\x00": _read_gantry_state,
     b"\x28\x02\x05\x00": _read_gantry_info,

@@ -15,6 +15,7 @@ from isoalign.simulators.couch_faults import (
     FAULTS,
     FIRMWARE_FAULTS,
     RESTARTING,
+    SENSOR_FAULTS,
     axis_of,
     parameters_of,
 )
@@ -93,7 +94,9 @@ class CouchSimulator:
             "brakes_engaged": firmware.body.brakes_engaged,
             "mode": firmware.mode(now_s).name,
             "stop_cause": None if firmware.latch is Latch.NONE else firmware.latch.name,
-            "payload_kg": firmware.body.payload_kg,
+            "payload_kg": firmware.body.load_kg,
+            "torque_on": not firmware.body.brakes_engaged,
+            "drive_temperature_c": [float(celsius) for celsius in firmware.body.sensors.temperature_c],
             "faults": sorted(self._active),
             "t_s": now_s,
         }
@@ -132,6 +135,12 @@ class CouchSimulator:
             faults.clock_jump_s = values["seconds"] if active else 0.0
         elif name == "seq_jump":
             faults.seq_per_step = round(values["count"]) if active else 0
+        elif name == "touch":
+            self.firmware.body.sensors.touch_force_n = values.get("force_n", 0.0)
+        elif name == "payload_shift":
+            self.firmware.body.payload_shift_kg = values.get("kg", 0.0)
+        elif name in SENSOR_FAULTS:
+            setattr(self.firmware.body.sensors, name, active)
         elif name in BODY_FAULTS:
             setattr(self.firmware.body, name, active)
         elif name in FIRMWARE_FAULTS:

@@ -141,6 +141,11 @@ AXIS_FAULTS = {
         lambda body, axis, _: body.primary_invalid.add(axis),
         lambda body, axis: body.primary_invalid.discard(axis),
     ),
+    "drive_hot": AxisFault(
+        FaultParameters("the drive has this temperature", {"celsius": 95.0}),
+        lambda body, axis, values: body.sensors.heated.__setitem__(axis, values["celsius"]),
+        lambda body, axis: body.sensors.cool(axis),
+    ),
     "secondary_drift": AxisFault(
         _signed("the secondary encoder drifts", rate_per_s=0.05), _begin_drift, _end_secondary
     ),
@@ -170,7 +175,16 @@ BODY_FAULTS = {
 }
 """Faults without parameters that are an attribute of the body."""
 
+SENSOR_FAULTS = {
+    "emergency_stop_open": "the emergency stop is pressed",
+    "enable_circuit_open": "the wire of the enabling switch is open",
+    "torque_contradiction": "the two channels of the STO feedback contradict each other",
+}
+"""Faults without parameters that are an attribute of the body's sensors."""
+
 OTHER_FAULTS = {
+    "touch": FaultParameters("somebody presses the edge of the table top; it notices from 30 N on", {"force_n": 60.0}),
+    "payload_shift": FaultParameters("a load is put on the table, or taken off", {"kg": 40.0}, is_signed=True),
     "freeze": FaultParameters("says nothing more, but listens and moves"),
     "link_drop": FaultParameters("the line is cut both ways"),
     "lose_reference": FaultParameters("the axes are not referenced any more"),
@@ -180,7 +194,7 @@ OTHER_FAULTS = {
     ),
     "seq_jump": FaultParameters("sequence numbers are left out in each step", {"count": 200.0}),
 }
-FAULTS = (*OTHER_FAULTS, *AXIS_FAULTS, *FIRMWARE_FAULTS, *BODY_FAULTS)
+FAULTS = (*OTHER_FAULTS, *AXIS_FAULTS, *FIRMWARE_FAULTS, *BODY_FAULTS, *SENSOR_FAULTS)
 RESTARTING = frozenset({"reboot", "wrong_kind", "wrong_dictionary"})
 """Faults that begin with a reboot."""
 ENDED_BY_RESTART = frozenset({"time_jump", "wrong_kind", "wrong_dictionary"})
@@ -203,7 +217,7 @@ def parameters_of(name: object, request: dict[str, Any]) -> dict[str, float]:
         return AXIS_FAULTS[str(name)].parameters.resolve(str(name), given)
     if name in OTHER_FAULTS:
         return OTHER_FAULTS[str(name)].resolve(str(name), given)
-    if name in FIRMWARE_FAULTS or name in BODY_FAULTS:
+    if name in FIRMWARE_FAULTS or name in BODY_FAULTS or name in SENSOR_FAULTS:
         return FaultParameters("").resolve(str(name), given)
     raise UnknownFault(f"the couch cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
 

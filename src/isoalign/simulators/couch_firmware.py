@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from isoalign.geometry.motion_profile import (
+    FAST_LIMITS,
     NORMAL_LIMITS,
     SERVICE_LIMITS,
     plan_synchronised,
@@ -18,6 +19,7 @@ from isoalign.protocol import DeviceIdentity, Message
 from isoalign.protocol.host_session import random_u32
 from isoalign.protocol.messages import (
     COUCH_HEARTBEAT_EXPIRY_US,
+    COUCH_SAFETY_PERIOD_US,
     COUCH_STATE_PERIOD_US,
     Capability,
     Clear,
@@ -43,6 +45,8 @@ from isoalign.simulators.servo_motion import Motion, MotionTolerances, scaled
 TRAVEL = ((-250.0, 250.0), (0.0, 1500.0), (-500.0, 100.0), (-5.0, 5.0), (-5.0, 5.0), (-95.0, 95.0))
 """Lower and upper end of travel, mm and degrees, IEC 61217."""
 AXIS_INFO_PERIOD_S = 0.1
+DRIVE_TEMPERATURE_MAX_C = 90.0
+"""A drive that is hotter stops its motion; the host refuses one before that."""
 TOLERANCES = MotionTolerances(
     settled=np.array([0.005, 0.005, 0.005, 0.0005, 0.0005, 0.0005]),
     settled_speed=np.array([0.05, 0.05, 0.05, 0.005, 0.005, 0.005]),
@@ -112,12 +116,16 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
         self._limits = {
             SpeedClass.SERVICE: scaled(SERVICE_LIMITS, speed_scale),
             SpeedClass.NORMAL: scaled(NORMAL_LIMITS, speed_scale),
+            SpeedClass.FAST: scaled(FAST_LIMITS, speed_scale),
         }
         self._state: CouchState | None = None
         self._state_count = 0
         self._next_state_s = now_s
         self._next_axis_info_s = now_s
         self._axis_told = 0
+        self._safety_count = 0
+        self._next_safety_s = now_s
+        self._contacts = body.sensors.contacts
 
     def take_output(self) -> bytes:
         """The bytes to be sent."""
@@ -144,7 +152,7 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
             self._greeted(now_s)
             for axis in range(AXIS_COUNT):
                 self._tell_axis(axis, now_s)
-            self._next_state_s = now_s
+            self._next_state_s = self._next_safety_s = now_s
         elif isinstance(message, EnableToken):
             self.token.feed(message.bar, message.press_count, message.token_counter, now_s)
         elif isinstance(message, Move):
@@ -163,6 +171,61 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
     @property
     def _clear_is_refused(self) -> bool:
         return self.faults.clear_refused
+
+    def standing_cause(self) -> Latch:
+        """What does not let the couch move now, whatever it has latched; the latch that it would be, or is."""
+        sensors = self.body.sensors
+        if sensors.emergency_stop_open:
+            return Latch.EMERGENCY_STOP
+        if sensors.torque_contradiction:
+            return Latch.TORQUE_FEEDBACK
+        if sensors.is_touched:
+            return Latch.TOUCH
+        if sensors.temperature_c.max() > DRIVE_TEMPERATURE_MAX_C:
+            return Latch.OVER_TEMPERATURE
+        return Latch.NONE
+
+    def _watch(self, now_s: float) -> None:
+        """Circuits and sensors first: the host is told what changed before it is told what was latched by it."""
+        sensors = self.body.sensors
+        if sensors.contacts != self._contacts:
+            self._contacts = sensors.contacts
+            self._next_safety_s = now_s
+            self._tell_safety(now_s)
+        cause = self.standing_cause()
+        if cause is Latch.TORQUE_FEEDBACK:
+            if self.is_moving or not self.is_latched:
+                self._torque_off(cause, now_s)
+        elif cause in {Latch.EMERGENCY_STOP, Latch.TOUCH}:
+            self._trip(cause, now_s, only_in_motion=False)
+        elif self._is_driven and sensors.enable_circuit_open:
+            self._trip(Latch.ENABLE_CIRCUIT, now_s, only_in_motion=True)
+        elif cause is Latch.OVER_TEMPERATURE:
+            self._trip(cause, now_s, only_in_motion=True)
+        super()._watch(now_s)
+
+    def _clear(self, command_id: int, latch: Latch, now_s: float) -> None:
+        cause = self.standing_cause()
+        if self.is_latched and cause is self.latch:
+            self._reject(command_id, CommandReason.DEVICE_FAULT, int(cause), now_s)
+            return
+        super()._clear(command_id, latch, now_s)
+
+    def _tell_safety(self, now_s: float) -> None:
+        """The circuits and sensors; nothing outside a session."""
+        if not self.session.is_open or now_s < self._next_safety_s:
+            return
+        period_s = COUCH_SAFETY_PERIOD_US * 1e-6
+        self._next_safety_s = max(self._next_safety_s + period_s, now_s + period_s / 4)
+        self._safety_count = next_counter(self._safety_count)
+        body = self.body
+        report = body.sensors.report(
+            self.session.device_time_us(now_s),
+            self._safety_count,
+            torque_on=not body.brakes_engaged,
+            load_kg=body.load_kg,
+        )
+        self.session.send(report, now_s)
 
     def _move(self, command: Move, now_s: float) -> None:
         reason, detail = objection(self, command, now_s)
@@ -204,6 +267,7 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
             self._tell_axis(0, now_s)
             self.session.take_output()
             self._kept += before
+        self._tell_safety(now_s)
         if now_s >= self._next_axis_info_s:
             self._next_axis_info_s = now_s + AXIS_INFO_PERIOD_S
             self._tell_axis(self._axis_told, now_s)

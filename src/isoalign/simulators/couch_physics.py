@@ -7,12 +7,14 @@ Not modelled yet: thermal drift, oscillation of the table top.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from isoalign.simulators.servo_body import Array, AxisGrain, ServoBody, ServoParameters
+from isoalign.geometry.motion_profile import NORMAL_LIMITS
+from isoalign.simulators.couch_sensors import CouchSensors
+from isoalign.simulators.servo_body import Array, AxisGrain, Moment, ServoBody, ServoParameters
 
 AXIS_COUNT = 6
 
@@ -71,8 +73,9 @@ class CouchBody(ServoBody):
 
     Attributes
     ----------
-    payload_kg : float
-        What lies on the table.
+    payload_kg, payload_shift_kg : float
+        What lies on the table, and what somebody has put on it, or taken off, a fault.
+    sensors : CouchSensors
     """
 
     def __init__(
@@ -93,7 +96,24 @@ class CouchBody(ServoBody):
         )
         super().__init__(start, seed=(seed, 0xC0), now_s=now_s, parameters=parameters, grain=grain)
         self.parameters = parameters
-        self.payload_kg = 0.0
+        self.payload_kg = self.payload_shift_kg = 0.0
+        self.sensors = CouchSensors(seed, np.array([limit.speed for limit in NORMAL_LIMITS]))
+
+    @property
+    def load_kg(self) -> float:
+        """All that the table top carries."""
+        return max(0.0, self.payload_kg + self.payload_shift_kg)
+
+    def advance(
+        self,
+        now_s: float,
+        set_point: Callable[[float], Array] | None,
+        on_step: Callable[[Moment, Moment], None] | None = None,
+    ) -> None:
+        """Let time pass until ``now_s``; see :meth:`ServoBody.advance`."""
+        elapsed_s = max(0.0, now_s - self._now_s)
+        super().advance(now_s, set_point, on_step)
+        self.sensors.advance(elapsed_s, self.velocity)
 
     def _settle_on_brakes(self) -> None:
         """The table drops a little."""
@@ -101,7 +121,7 @@ class CouchBody(ServoBody):
 
     def true_position(self) -> Array:
         """Where the table top really is: the table, and how far it has sunk under its load."""
-        load = self.payload_kg / self.parameters.full_load_kg
+        load = self.load_kg / self.parameters.full_load_kg
         reach = max(0.0, float(self.table[1])) / self.parameters.full_extension_mm
         sunk = np.zeros(AXIS_COUNT)
         sunk[2] = -self.parameters.sag_mm * load * reach**3

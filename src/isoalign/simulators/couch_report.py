@@ -79,6 +79,11 @@ def objection(couch: CouchFirmware, command: Move, now_s: float) -> tuple[Comman
         return CommandReason.LATCHED, int(couch.latch)
     if couch.is_moving:
         return CommandReason.BUSY, 0
+    cause = couch.standing_cause()
+    if cause is not Latch.NONE:
+        return CommandReason.DEVICE_FAULT, int(cause)
+    if couch.body.sensors.enable_circuit_open:
+        return CommandReason.NOT_ENABLED, int(Latch.ENABLE_CIRCUIT)
     if couch.body.primary_invalid:
         return CommandReason.DEVICE_FAULT, int(Latch.ENCODER_INVALID)
     if not couch.referenced:

@@ -11,6 +11,7 @@ import numpy as np
 from isoalign.protocol import DeviceIdentity, DeviceSession, Message, next_counter
 from isoalign.protocol.messages import (
     GENERATOR_HEARTBEAT_EXPIRY_US,
+    GENERATOR_ROOM_PERIOD_US,
     GENERATOR_STATE_PERIOD_US,
     READY_HOLD_US,
     AbortExposure,
@@ -23,9 +24,11 @@ from isoalign.protocol.messages import (
     ExposureResult,
     GeneratorFault,
     GeneratorPhase,
+    GeneratorRoom,
     GeneratorState,
     Hello,
     Prepare,
+    RoomDoor,
 )
 
 
@@ -49,6 +52,8 @@ class GeneratorParameters:
         Time constant of cooling.
     technique_tolerance : float
         Voltage and current that are further from what was asked for make an exposure a failed one, parts of 1.
+    ambient_c, housing_rise_c : float
+        Temperature of the room, and how much warmer the housing is while the anode stores all the heat that it can.
     """
 
     boost_min_s: float = 0.8
@@ -61,6 +66,8 @@ class GeneratorParameters:
     anode_capacity_j: float = 220_000.0
     cooling_time_s: float = 180.0
     technique_tolerance: float = 0.1
+    ambient_c: float = 25.0
+    housing_rise_c: float = 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,10 @@ class GeneratorFirmware:
         ``technique_unwatched`` (it does not notice a wrong voltage or current).
     voltage_factor, current_factor : float
         Of what the tube gives to what was asked for, a fault when not 1.
+    door_is_open : bool
+        The door of the X-ray room.
+    door_opens_at : float or None
+        Somebody opens it when this part of an exposure is over.
     """
 
     def __init__(
@@ -120,8 +131,13 @@ class GeneratorFirmware:
         )
         self.faults: set[str] = set()
         self.voltage_factor = self.current_factor = 1.0
+        self.door_is_open = False
+        self.door_opens_at: float | None = None
         self.phase = GeneratorPhase.IDLE
         self.fault = GeneratorFault.NONE
+        self._door_told = False
+        self._room_count = 0
+        self._next_room_s = now_s
         self._parameters = parameters
         self._random = np.random.default_rng([seed, 0x6E])
         self._on_xrays = on_xrays
@@ -151,7 +167,10 @@ class GeneratorFirmware:
         """Let time pass."""
         if self.session.poll(now_s) is not None:
             self._abort(now_s)
+        self._watch_door(now_s)
         self._advance(now_s)
+        if now_s >= self._next_room_s:
+            self._tell_room(now_s)
         if now_s >= self._next_state_s:
             self._next_state_s = now_s + GENERATOR_STATE_PERIOD_US * 1e-6
             self._state_count = next_counter(self._state_count)
@@ -180,7 +199,7 @@ class GeneratorFirmware:
     def _act(self, message: Message, now_s: float) -> None:
         if isinstance(message, Hello):
             self._abort(now_s)
-            self._next_state_s = now_s
+            self._next_state_s = self._next_room_s = now_s
         elif isinstance(message, AbortExposure):
             self._abort(now_s)
         elif isinstance(message, Prepare):
@@ -190,13 +209,15 @@ class GeneratorFirmware:
 
     def _prepare(self, command: Prepare, now_s: float) -> None:
         heat = self.heat_permille(now_s) + 1000 * _heat_j(command) / self._parameters.anode_capacity_j
-        reason = CommandReason.NONE
+        reason, detail = CommandReason.NONE, 0
         if self.phase in {GeneratorPhase.PREPARING, GeneratorPhase.EXPOSING}:
             reason = CommandReason.BUSY
         elif heat > 1000:
             reason = CommandReason.TUBE_HOT
+        elif self.door_is_open:
+            reason, detail = CommandReason.DEVICE_FAULT, int(GeneratorFault.DOOR_OPEN)
         if reason is not CommandReason.NONE:
-            self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=reason)
+            self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=reason, detail=detail)
             return
         self._prepared = command
         self.fault = GeneratorFault.NONE
@@ -229,6 +250,46 @@ class GeneratorFirmware:
         self._phase_ends_s = math.inf if hangs else self._started_s + self._prepared.exposure_time_us * 1e-6
         self._on_xrays(command.exposure_id, now_s)
 
+    def _watch_door(self, now_s: float) -> None:
+        """An open door switches X-rays off, whatever the host does; the host is told of the door before that."""
+        prepared = self._prepared
+        if self.door_opens_at is not None and self.phase is GeneratorPhase.EXPOSING and prepared is not None:
+            over = (now_s - self._started_s) / (prepared.exposure_time_us * 1e-6)
+            self.door_is_open = self.door_is_open or over >= self.door_opens_at
+        if self.door_is_open != self._door_told:
+            self._tell_room(now_s)
+        if not self.door_is_open or self.phase is GeneratorPhase.IDLE or prepared is None:
+            return
+        self.fault = GeneratorFault.DOOR_OPEN
+        if self.phase is GeneratorPhase.EXPOSING:
+            part = (now_s - self._started_s) / (prepared.exposure_time_us * 1e-6)
+            self._end_exposure(ExposureOutcome.FAILED, min(1.0, max(0.0, part)), now_s)
+            return
+        if self.phase is GeneratorPhase.PREPARING:
+            self._report_fault(prepared.command_id, now_s)
+        self.phase = GeneratorPhase.IDLE
+        self._phase_ends_s = math.inf
+
+    def _report_fault(self, command_id: int, now_s: float) -> None:
+        self.session.report(
+            command_id, CommandStatus.ABORTED, now_s, reason=CommandReason.DEVICE_FAULT, detail=int(self.fault)
+        )
+
+    def _tell_room(self, now_s: float) -> None:
+        self._next_room_s = now_s + GENERATOR_ROOM_PERIOD_US * 1e-6
+        self._room_count = next_counter(self._room_count)
+        self._door_told = self.door_is_open
+        housing_c = self._parameters.ambient_c + self._parameters.housing_rise_c * self.heat_permille(now_s) / 1000
+        self.session.send(
+            GeneratorRoom(
+                device_time_us=self.session.device_time_us(now_s),
+                state_count=self._room_count,
+                door=RoomDoor.OPEN if self.door_is_open else RoomDoor.CLOSED,
+                housing_temperature_mdeg_c=round(housing_c * 1000),
+            ),
+            now_s,
+        )
+
     def _advance(self, now_s: float) -> None:
         if now_s < self._phase_ends_s:
             return
@@ -237,13 +298,7 @@ class GeneratorFirmware:
             if "no_ready" in self.faults:
                 self.phase = GeneratorPhase.IDLE
                 self.fault = GeneratorFault.NO_READY
-                self.session.report(
-                    self._prepared.command_id,
-                    CommandStatus.ABORTED,
-                    now_s,
-                    reason=CommandReason.DEVICE_FAULT,
-                    detail=int(self.fault),
-                )
+                self._report_fault(self._prepared.command_id, now_s)
                 return
             self.phase = GeneratorPhase.READY
             self._phase_ends_s = now_s + READY_HOLD_US * 1e-6

@@ -21,7 +21,7 @@ from isoalign.simulators.servo_body import ServoBody
 from isoalign.simulators.servo_motion import FollowingWatch, Motion, MotionTolerances, beyond_travel
 
 HOST_QUIET_S = 0.09
-_USER_STOPS = frozenset({"STOP_COMMAND", "ENABLE_LOST"})
+_USER_STOPS = frozenset({"STOP_COMMAND", "ENABLE_LOST", "ENABLE_CIRCUIT"})
 _AGE_MAX_S = 4000
 
 L = TypeVar("L", bound=IntEnum)
@@ -264,9 +264,9 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
             beyond = beyond_travel(body.drive, body.velocity, self.travel, self._tolerances.switch_slack)
         if beyond is not None:
             self._following.axis = beyond
-            self._torque_off(now_s)
+            self._torque_off(self._latches["FOLLOWING_ERROR"], now_s)
         elif self._following.is_leaving(motion, body.drive, body.velocity, now_s):
-            self._torque_off(now_s)
+            self._torque_off(self._latches["FOLLOWING_ERROR"], now_s)
         elif (
             self._following_is_watched
             and self._following.has_lost(motion, body.measured(), now_s)
@@ -274,10 +274,10 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
         ):
             self._trip(self._latches["FOLLOWING_ERROR"], now_s, only_in_motion=True)
 
-    def _torque_off(self, now_s: float) -> None:
+    def _torque_off(self, latch: L, now_s: float) -> None:
         """STO: the drives are without torque and the brakes close at once, whatever the path."""
-        self._trip(self._latches["FOLLOWING_ERROR"], now_s, only_in_motion=True)
-        self._log.error(f"{self._name}.torque-off", axis=self._following.axis)
+        self._trip(latch, now_s, only_in_motion=False)
+        self._log.error(f"{self._name}.torque-off", latch=latch.name, axis=self._following.axis)
         self.body.engage_brakes()
         self._motion = None
         self._at_rest_since_s = now_s

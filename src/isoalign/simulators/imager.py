@@ -21,7 +21,7 @@ from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, Unknow
 from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
 from isoalign.simulators.lockstep import clock_of_the_loop
-from isoalign.simulators.panel_firmware import PanelFirmware
+from isoalign.simulators.panel_firmware import TEMPERATURE_C, PanelFirmware
 from isoalign.simulators.process import LOCAL_HOST, Request, Simulation, address_of, run
 from isoalign.simulators.renderer import Renderer
 from isoalign.simulators.tcp_device import TcpDevice
@@ -43,6 +43,10 @@ FAULTS = {
     "duplicate_frame": FaultParameters("the image is announced and sent twice"),
     "stale_image": FaultParameters("the image before is offered again"),
     "wrong_exposure": FaultParameters("the image comes under another exposure's number"),
+    "panel_hot": FaultParameters("the panel has this temperature", {"celsius": 45.0}),
+    "lag_high": FaultParameters("the panel holds so many times as much of an exposure as usual", {"factor": 10.0}),
+    "door_open": FaultParameters("the door of the X-ray room is open"),
+    "door_opens": FaultParameters("it is opened when a part of the next exposure is over", {"part": 0.5}),
 }
 GENERATOR_FAULTS = frozenset({"no_ready", "expose_fails", "expose_hangs", "technique_unwatched"})
 PANEL_FAULTS = frozenset({"torn_frame", "duplicate_frame", "stale_image", "wrong_exposure"})
@@ -249,6 +253,18 @@ class ImagerSimulator:
             self.images.chunks_to_corrupt = round(values.get("count", 0.0))
         elif name == "no_frame":
             self._no_frame = active
+        elif name == "panel_hot":
+            self.panel.temperature_c = values.get("celsius", TEMPERATURE_C)
+        elif name == "lag_high":
+            if active:
+                self.panel.lag.factor = values["factor"]
+            else:
+                self.panel.lag.reset()
+        elif name == "door_open":
+            self.generator.door_is_open = active
+        elif name == "door_opens":
+            self.generator.door_opens_at = values.get("part")
+            self.generator.door_is_open = self.generator.door_is_open and active
 
     def _xrays(self, exposure_id: int, now_s: float) -> None:
         """X-rays begin: the couch is where it is now."""

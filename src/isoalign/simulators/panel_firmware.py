@@ -13,6 +13,7 @@ from isoalign.protocol.messages import (
     Capability,
     CommandReason,
     CommandStatus,
+    DarkFrame,
     DeviceKind,
     Disarm,
     ExposureOutcome,
@@ -23,8 +24,12 @@ from isoalign.protocol.messages import (
     PanelState,
 )
 from isoalign.simulators.generator_firmware import MeasuredExposure
+from isoalign.simulators.panel_lag import PanelLag
 
-TEMPERATURE_MDEG_C = 31_500
+TEMPERATURE_C = 31.5
+TEMPERATURE_MAX_C = 50.0
+"""A panel that is hotter takes no image; the host refuses one before that."""
+DARK_FRAME_S = 1 / 15
 
 
 class PanelFirmware:
@@ -50,6 +55,8 @@ class PanelFirmware:
         (announced and sent under another exposure's number).
     frame : ImageFrame or None
         The latest frame, until the host releases it or arms anew.
+    temperature_c : float
+    lag : PanelLag
     """
 
     def __init__(
@@ -76,6 +83,10 @@ class PanelFirmware:
         self.phase = PanelPhase.IDLE
         self.fault = PanelFault.NONE
         self.frame: ImageFrame | None = None
+        self.temperature_c = TEMPERATURE_C
+        self.lag = PanelLag()
+        self._dark_frame_of = 0
+        self._dark_frame_s = math.inf
         self.rows, self.columns = rows, columns
         self._on_read_out = on_read_out
         self._on_frame = on_frame
@@ -104,6 +115,10 @@ class PanelFirmware:
             self.phase = PanelPhase.IDLE
         if self.phase is PanelPhase.ARMED and now_s >= self._window_ends_s:
             self._fail(PanelFault.NO_EXPOSURE, now_s)
+        if now_s >= self._dark_frame_s:
+            self._dark_frame_s = math.inf
+            residual_ppm = self.lag.residual_ppm(now_s)
+            self.session.send(DarkFrame(exposure_id=self._dark_frame_of, residual_ppm=residual_ppm), now_s)
         if now_s >= self._next_state_s:
             self._next_state_s = now_s + PANEL_STATE_PERIOD_US * 1e-6
             self._state_count = next_counter(self._state_count)
@@ -144,6 +159,8 @@ class PanelFirmware:
         if self.phase is not PanelPhase.READING or self._armed is None:
             return
         exposure_id = self._armed.exposure_id
+        pixels = self.lag.expose(pixels, now_s)
+        self._dark_frame_of, self._dark_frame_s = exposure_id, now_s + DARK_FRAME_S
         before, self._frame_id = self._before, next_counter(self._frame_id) or 1
         made = ImageFrame(self._frame_id, exposure_id, self.rows, self.columns, pixels)
         self._before = made
@@ -201,6 +218,11 @@ class PanelFirmware:
             self.session.report(message.command_id, CommandStatus.DONE, now_s)
 
     def _arm(self, command: Arm, now_s: float) -> None:
+        if self.temperature_c > TEMPERATURE_MAX_C:
+            self.fault = PanelFault.TOO_HOT
+            reason, detail = CommandReason.DEVICE_FAULT, int(self.fault)
+            self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=reason, detail=detail)
+            return
         if self.phase is not PanelPhase.IDLE:
             self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=CommandReason.BUSY)
             return
@@ -234,7 +256,7 @@ class PanelFirmware:
             frame_id=self._frame_id,
             rows=self.rows,
             columns=self.columns,
-            temperature_mdeg_c=TEMPERATURE_MDEG_C,
+            temperature_mdeg_c=round(self.temperature_c * 1000),
             last_command_id=self.session.commands.last_id,
             last_command_status=self.session.commands.last_status,
         )

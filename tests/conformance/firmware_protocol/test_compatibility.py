@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib.util
 import json
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from isoalign.protocol.messages import MESSAGES
 
 FOLDER = Path(__file__).resolve().parents[3] / "firmware_protocols"
 RELEASED: dict[str, Any] = json.loads((FOLDER / "released.json").read_text(encoding="utf-8"))
@@ -255,3 +258,28 @@ def test_without_a_release_the_script_fails(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 1
     assert "released.json is missing" in done.stdout
+
+
+def layout_text(name: str, message: Snapshot) -> str:
+    """What the CRC of a message is seeded with, written down from INTERFACE.md."""
+    lines = [f"message {name} {message['id']}"]
+    for one in message["fields"]:
+        low, high = ("-" if one[end] is None else one[end] for end in ("min", "max"))
+        kind, count, nullable = one["type"], one["count"], int(one["nullable"])
+        lines.append(f"field {one['name']} {kind} {count} {low} {high} {nullable} {one['enum'] or '-'}")
+    return "\n".join(lines)
+
+
+def test_a_reader_of_the_last_release_reads_every_message_that_it_knows() -> None:
+    """Same id and same start value of the CRC: an older host, read only, sees the state of a newer device."""
+    present = {kind.NAME: kind for kind in MESSAGES.values()}
+    for name, message in RELEASED["messages"].items():
+        seed = hashlib.sha256(layout_text(name, message).encode()).digest()[:4]
+        assert (message["id"], int.from_bytes(seed, "little")) == (present[name].ID, present[name].SEED), name
+
+
+def test_what_is_newer_has_numbers_that_no_reader_of_the_last_release_takes_for_another() -> None:
+    known = {message["id"] for message in RELEASED["messages"].values()}
+    newer = [kind for kind in MESSAGES.values() if kind.NAME not in RELEASED["messages"]]
+    assert {kind.NAME for kind in newer} >= {"COUCH_SAFETY", "GENERATOR_ROOM", "DARK_FRAME"}
+    assert not known & {kind.ID for kind in newer}

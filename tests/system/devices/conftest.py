@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -55,7 +56,7 @@ class Child:
         self.log = log
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [sys.executable, *([module] if module.endswith(".py") else ["-m", module]), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -151,6 +152,8 @@ async def start_daemon_here(path: Path) -> Part:
 class DeviceRoom:
     """Handles of a running room: of real processes, or, in a test marked lockstep, all in virtual time."""
 
+    daemon_program = "isoalign.devices.daemon"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.children: list[Any] = []
@@ -194,7 +197,7 @@ class DeviceRoom:
             self.daemon = await start_daemon_here(path)
             self.children.append(self.daemon)
         else:
-            self.daemon = await self.start("isoalign.devices.daemon", "--config", str(path), *arguments)
+            self.daemon = await self.start(self.daemon_program, "--config", str(path), *arguments)
         assert self.daemon.ready["kind"] == "daemon"
         return self.daemon
 
@@ -332,10 +335,14 @@ async def start_couch_and_pendant(room: DeviceRoom) -> None:
 
 
 class FaultRoom(DeviceRoom):
-    """A room whose lines can be spoiled: every device behind a link process, and one imager."""
+    """A room whose lines and host can be spoiled: every device behind a link process, and one imager."""
+
+    daemon_program = str(Path(__file__).with_name("faulty_daemon.py"))
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.config: dict[str, Any] = {}
+        self.beam = "off"
         self.second: Child | None = None
         self.latest_image: Any = None
 
@@ -364,7 +371,22 @@ class FaultRoom(DeviceRoom):
             settling_s=1.0,
             exposure_limit_s=2.0,
             enable_wait_s=5.0,
+            **self.config,
         )
+
+    async def configure(self, config: dict[str, Any]) -> None:
+        """The daemon begins anew with these keys besides its usual ones."""
+        if config != self.config:
+            self.config = config
+            await self.end(self.daemon)
+            await self.start_this_daemon()
+
+    async def tell_beam(self) -> None:
+        """As long as this runs, the room tells the state of its beam."""
+        async with await self.connect("beam", clear=False) as client:
+            for counter in itertools.count(1):
+                await client.beam_state(self.beam, counter)
+                await asyncio.sleep(0.05)
 
     def start_second_daemon(self) -> None:
         """Another host with the same devices."""
@@ -382,6 +404,9 @@ class FaultRoom(DeviceRoom):
             second, self.second = self.second, None
             second.process.kill()
             second.end()
+        self.beam = "off"
+        if isinstance(self.daemon, Child) and self.daemon.process.poll() is None:
+            self.daemon.kill(signal.SIGRTMAX)
         reboots = {"time_jump", "wrong_kind", "wrong_dictionary"} & set((await self.truth())["faults"])
         for part in self.parts:
             await self.ask(part, do="clear")

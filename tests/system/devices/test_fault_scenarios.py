@@ -57,6 +57,9 @@ class Scenario:
     after_motion: bool = False
     from_roll_deg: float | None = None
     roll_max_deg: float | None = None
+    outside_mm: float | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    log_lost: bool = False
     unmet: str = ""
 
 
@@ -96,6 +99,8 @@ class Player:
         where = {key: value for key, value in fault.items() if key != "on"}
         if fault["on"] == "bar":
             await self.room.bar(where["act"])
+        elif fault["on"] == "beam":
+            self.room.beam = where["state"]
         elif fault["on"] == "client":
             await self.client.hold("scenario")
         elif fault["on"] == "host":
@@ -187,6 +192,9 @@ class Player:
 
     async def _end_arrives(self) -> None:
         assert await self._error() is None
+        if self.scenario.log_lost:
+            async with await self.room.connect("lost in the log", clear=False):
+                await self._until(lambda status: status.log_lines_lost > 0)
         await self._at_target()
 
     async def _end_either(self) -> None:
@@ -219,6 +227,16 @@ class Player:
         await self._stays()
         await self._clear_and_wait_for_a_press()
 
+    async def _end_no_plan(self) -> None:
+        """The motion is refused before there is a plan."""
+        assert self.scenario.outside_mm is not None
+        values = [self.scenario.outside_mm, *self.start[1:]]
+        target = TableTopPosition.from_values(Representation.IEC_61217, values)
+        assert self._code(await _caught(self.client.prepare(target))) in self.scenario.errors
+        await self.room.press_anew()
+        await self._stays()
+        await self._clear_and_wait_for_a_press()
+
     async def _end_stays(self) -> None:
         replayed = await self.room.ask("couch-link", do="fault", name="replay")
         assert replayed["frames"] > 40
@@ -246,10 +264,16 @@ class Player:
         """Once it is repaired the imager works, and gives a new image of its own."""
         await self.room.repair()
         await self.room.until_links_are_up(self.client)
-        (image,) = await self.client.expose("A", TECHNIQUE)
+        await self.client.clear("scenario ends", "Test")
+        async with asyncio.timeout(2):  # the panel's next state says that it is not hot any more
+            while (error := await _caught(self._expose())) is not None:
+                assert self._code(error) == "device.interlock-open", error
+        image = self.room.latest_image
         assert image.exposure_id > before.exposure_id
         assert not np.array_equal(image.pixels, before.pixels)
-        self.room.latest_image = image
+
+    async def _expose(self) -> None:
+        (self.room.latest_image,) = await self.client.expose("A", TECHNIQUE)
 
     # what is seen
 
@@ -380,13 +404,19 @@ def _row(scenario: Scenario, *, soak: bool = False) -> Any:
 
 
 def _needs_processes(scenario: Scenario) -> bool:
-    return any(fault["on"] in {"daemon", "host"} for fault in [*scenario.before, *scenario.faults])
+    return scenario.log_lost or any(fault["on"] in {"daemon", "host"} for fault in [*scenario.before, *scenario.faults])
 
 
 async def _play(scenario: Scenario, room: Any) -> None:
+    await room.configure(scenario.config)
+    telling = asyncio.create_task(room.tell_beam()) if scenario.config.get("beam") else None
     with contextlib.suppress(PeerGone):  # of a client whose daemon was killed, when it leaves
         async with await room.connect() as client:
+            await room.until_links_are_up(client)
             await Player(scenario, room, client).play()
+    if telling is not None:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 @pytest.mark.lockstep
@@ -425,8 +455,12 @@ def test_the_table_is_whole() -> None:
     """Every item of the list of faults is there, every scenario says what must happen, and names are used once."""
     names = [scenario.id for scenario in SCENARIOS]
     assert len(set(names)) == len(names)
-    expected = {f"L{n}" for n in range(1, 21)} | {f"V{n}" for n in range(1, 21)} | {f"O{n}" for n in range(1, 5)}
-    expected |= {f"X{n}" for n in (*range(1, 8), 11, 12)} | {"H1", "H2", "H6"}
+    expected = (
+        {f"L{n}" for n in range(1, 21)}
+        | {f"V{n}" for n in range(1, 21)}
+        | {f"O{n}" for n in (*range(1, 7), *range(9, 13))}
+    )
+    expected |= {f"X{n}" for n in range(1, 13)} | {f"H{n}" for n in range(1, 7)}
     assert {name.split("-")[0] for name in names} == expected
     for scenario in SCENARIOS:
         assert hasattr(Player, f"_setup_{scenario.setup}"), scenario.id

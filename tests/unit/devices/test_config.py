@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ GOOD: dict[str, Any] = {
     },
     "approach": {"overshoot_mm": 1, "signs": {"vertical": -1}},
     "record": {"folder": "/var/record", "file_mb": 2, "files": 3},
+    "beam": True,
+    "calibration_valid_until": "2026-12-31T12:00:00Z",
+    "payload_range_kg": [0, 135],
+    "speed_class": "service",
+    "observation": "remote",
 }
 
 
@@ -86,6 +92,11 @@ def test_good_file(tmp_path: Path) -> None:
         ),
         approach=ApproachConfig(overshoot_mm=1.0, signs={"vertical": -1}),
         record=RecordConfig(Path("/var/record"), 2.0, 3),
+        beam=True,
+        calibration_valid_until=datetime(2026, 12, 31, 12, tzinfo=UTC),
+        payload_range_kg=(0.0, 135.0),
+        speed_class="service",
+        observation="remote",
     )
 
 
@@ -168,6 +179,17 @@ def test_room_without_couch_and_pendant() -> None:
         (("record", "folder"), "", "record.folder"),
         (("record", "files"), 0.5, "record.files"),
         (("record",), 7, "record"),
+        (("beam",), 1, "beam"),
+        (("calibration_valid_until",), "tomorrow", "calibration_valid_until"),
+        (("calibration_valid_until",), "2026-12-31T12:00:00", "calibration_valid_until"),
+        (("calibration_valid_until",), "2026-12-31T12:00:00+02:00", "calibration_valid_until"),
+        (("payload_range_kg",), [150, 0], "payload_range_kg"),
+        (("payload_change_kg",), 0, "payload_change_kg"),
+        (("drive_temperature_limit_c",), "80", "drive_temperature_limit_c"),
+        (("panel_lag_limit_percent",), -1, "panel_lag_limit_percent"),
+        (("speed_class",), "faster", "speed_class"),
+        (("observation",), "nobody", "observation"),
+        (("dry_run_expiry_s",), 0, "dry_run_expiry_s"),
     ],
 )
 def test_every_mistake_is_named(path: tuple[Any, ...], value: Any, named: str) -> None:

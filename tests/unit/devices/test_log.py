@@ -28,3 +28,26 @@ def test_what_libraries_say_is_json_too() -> None:
     assert lines[1]["text"] == "Unknown child process pid 7"
     assert (lines[1]["logger"], lines[1]["level"], lines[1]["process"]) == ("asyncio", "warning", "daemon")
     assert lines[2]["level"] == "error"
+
+
+FULL_DISK = """
+import os, structlog, time
+from isoalign.devices import log
+kept = os.dup(2)
+os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+log.configure_logging("daemon")
+ours = structlog.get_logger("ours")
+for number in range(5):
+    ours.info("lost", number=number)
+while log.lines_lost() < 5:
+    time.sleep(0.001)
+os.dup2(kept, 2)
+ours.info("kept")
+"""
+
+
+def test_a_full_disk_stops_nobody_and_is_told_when_there_is_room_again() -> None:
+    shown = subprocess.run([sys.executable, "-c", FULL_DISK], capture_output=True, text=True, check=True, timeout=60)
+    lines = [json.loads(line) for line in shown.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["kept", "log.lines-lost"]
+    assert lines[1]["lines"] == 5

@@ -8,7 +8,19 @@ from dataclasses import replace
 import pytest
 
 from isoalign.geometry import AXES
-from isoalign.interlocks import Activity, Brake, CouchReport, Inputs, Observation, Settings
+from isoalign.interlocks import (
+    Activity,
+    Beam,
+    Brake,
+    Circuit,
+    CouchReport,
+    ImagerReport,
+    Inputs,
+    Observation,
+    SafetyReport,
+    Settings,
+    Torque,
+)
 from isoalign.records import AxisState
 
 POSITION = (10.0, 700.0, -120.0, 1.0, -1.0, 30.0)
@@ -53,6 +65,22 @@ def inputs_at() -> Callable[..., Inputs]:
             client_heartbeat=Observation(17, now_s - 0.04),
             enable=Observation(True, now_s - 0.04),
             rest=POSITION,
+            safety=Observation(
+                SafetyReport(
+                    emergency_stop=Circuit.CLOSED,
+                    enable_circuit=Circuit.CLOSED,
+                    torque=Torque.ON if moving else Torque.OFF,
+                    touched=(),
+                    touch_force_n=0.0,
+                    drive_temperature_c=(30.0,) * 6,
+                    payload_kg=75.0,
+                ),
+                now_s - 0.03,
+            ),
+            payload_reference_kg=75.2,
+            beam=Observation(Beam.OFF, now_s - 0.05),
+            calibration_is_valid=True,
+            imagers=(ImagerReport("A", Circuit.CLOSED, 32.0),) if activity is Activity.EXPOSURE else (),
         )
 
     return make
@@ -78,5 +106,16 @@ def spoil_report() -> Callable[..., Inputs]:
     def change(inputs: Inputs, **changed: object) -> Inputs:
         assert inputs.couch is not None
         return replace(inputs, couch=Observation(replace(inputs.couch.value, **changed), inputs.couch.at_s))
+
+    return change
+
+
+@pytest.fixture
+def spoil_safety() -> Callable[..., Inputs]:
+    """The inputs with some of what the couch says about circuits and sensors replaced."""
+
+    def change(inputs: Inputs, **changed: object) -> Inputs:
+        assert inputs.safety is not None
+        return replace(inputs, safety=Observation(replace(inputs.safety.value, **changed), inputs.safety.at_s))
 
     return change

@@ -25,7 +25,8 @@ def test_rows_and_their_order() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule_id)
 def test_row(rule: Rule) -> None:
     row = next(row for row in cells() if row[0] == rule.rule_id)
-    latches = "always" if len(rule.latches_in) == 3 else ", ".join(sorted(a.value for a in rule.latches_in))
+    named = ", ".join(sorted(a.value for a in rule.latches_in)) or "never"
+    latches = "always" if len(rule.latches_in) == 3 else named
     gates = "motion, exposure" if rule.gates_exposure else "motion"
     expected = [rule.condition, rule.source, rule.reaction.name, latches, gates, rule.cleared_by, rule.test_id]
     assert row[1:] == expected

@@ -16,6 +16,7 @@ from isoalign.interlocks import (
     Observation,
     Reaction,
     Settings,
+    Torque,
     UnknownRule,
 )
 
@@ -105,14 +106,14 @@ def test_clear_needs_a_user_a_reason_and_no_cause(
 
 
 def test_brakes_that_have_not_closed_yet_do_not_keep_from_clearing(
-    monitor: InterlockMonitor, inputs_at: Make, spoil_report: Make
+    monitor: InterlockMonitor, inputs_at: Make, spoil_report: Make, spoil_safety: Make
 ) -> None:
     """They close a moment after a motion; clearing again and again does not put off the rule that waits for it."""
     open_brakes = {"brake": Brake.RELEASED}
     monitor.latch("hold", "Hold", 5.0)
     for step in range(101):
         now_s = 10.0 + 0.01 * step
-        inputs = spoil_report(inputs_at(now_s, IDLE), **open_brakes)
+        inputs = spoil_safety(spoil_report(inputs_at(now_s, IDLE), **open_brakes), torque=Torque.ON)
         tripped = monitor.evaluate(inputs, now_s).tripped
         if now_s < 10.995:
             assert tripped == ()

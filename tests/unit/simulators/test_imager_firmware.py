@@ -12,6 +12,7 @@ from isoalign.protocol.messages import (
     BarPosition,
     CommandReason,
     CommandStatus,
+    DarkFrame,
     DeviceKind,
     Disarm,
     Expose,
@@ -20,12 +21,14 @@ from isoalign.protocol.messages import (
     FrameReady,
     GeneratorFault,
     GeneratorPhase,
+    GeneratorRoom,
     GeneratorState,
     PanelFault,
     PanelPhase,
     PanelState,
     PendantState,
     Prepare,
+    RoomDoor,
 )
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
 from isoalign.simulators.panel_firmware import PanelFirmware
@@ -466,3 +469,82 @@ def test_a_switch_that_sticks_stays_where_it_is() -> None:
     assert thumb.do("release").bar is BarPosition.RELEASED
     thumb.pendant.faults.add("bar_stuck")
     assert thumb.do("press").bar is BarPosition.RELEASED
+
+
+def test_the_door_is_told_and_an_open_one_refuses_to_prepare(imager: Imager) -> None:
+    room = imager.g.latest(GeneratorRoom)
+    assert isinstance(room, GeneratorRoom)
+    assert room.door is RoomDoor.CLOSED
+    assert room.housing_temperature_mdeg_c == 25_000
+    imager.generator.door_is_open = True
+    imager.run(0.01)
+    room = imager.g.latest(GeneratorRoom)
+    assert isinstance(room, GeneratorRoom)
+    assert room.door is RoomDoor.OPEN
+    number = imager.prepare()
+    progress = imager.g.host.progress(number)
+    assert progress is not None
+    assert (progress.status, progress.reason) == (CommandStatus.REJECTED, CommandReason.DEVICE_FAULT)
+    assert progress.detail == GeneratorFault.DOOR_OPEN
+
+
+def test_a_door_that_opens_switches_the_xrays_off(imager: Imager) -> None:
+    """The host hears of the door first; half a dose is no image."""
+    imager.arm()
+    imager.prepare(exposure_time_us=1_000_000)
+    imager.run(1.3)
+    number = imager.expose()
+    imager.generator.door_opens_at = 0.4
+    imager.run(0.35)
+    assert imager.generator.phase is GeneratorPhase.EXPOSING
+    imager.g.heard.clear()
+    imager.run(0.1)
+    assert imager.generator.phase is GeneratorPhase.IDLE
+    opened = [one for one in imager.g.heard if isinstance(one, GeneratorRoom) and one.door is RoomDoor.OPEN]
+    assert imager.g.heard.index(opened[0]) < imager.g.heard.index(imager.g.latest(ExposureResult))
+    result = imager.g.latest(ExposureResult)
+    assert isinstance(result, ExposureResult)
+    assert result.outcome is ExposureOutcome.FAILED
+    assert result.exposure_time_us == pytest.approx(410_000, abs=30_000)
+    assert imager.g.outcome(number) == (CommandStatus.ABORTED, CommandReason.DEVICE_FAULT)
+    assert imager.measured == []
+
+
+@pytest.mark.parametrize("wait_s", [0.1, 1.3])
+def test_a_door_that_opens_before_the_exposure_ends_what_was_prepared(imager: Imager, wait_s: float) -> None:
+    imager.prepare()
+    imager.run(wait_s)
+    imager.generator.door_is_open = True
+    imager.run(0.05)
+    assert imager.generator.phase is GeneratorPhase.IDLE
+    assert imager.g.outcome(imager.expose()) == (CommandStatus.REJECTED, CommandReason.WRONG_PHASE)
+
+
+def test_the_housing_warms_with_the_anode(imager: Imager) -> None:
+    imager.generator.heat_to(0.5, imager.clock.monotonic_s())
+    imager.run(0.1)
+    room = imager.g.latest(GeneratorRoom)
+    assert isinstance(room, GeneratorRoom)
+    assert room.housing_temperature_mdeg_c == pytest.approx(42_500, abs=50)
+
+
+def test_a_panel_that_is_too_hot_is_not_armed(imager: Imager) -> None:
+    imager.panel.temperature_c = 50.1
+    number = imager.arm()
+    progress = imager.p.host.progress(number)
+    assert progress is not None
+    assert (progress.reason, progress.detail) == (CommandReason.DEVICE_FAULT, PanelFault.TOO_HOT)
+    imager.run(0.1)
+    state = imager.p.latest(PanelState)
+    assert isinstance(state, PanelState)
+    assert state.temperature_mdeg_c == 50_100
+
+
+def test_every_frame_is_followed_by_what_a_dark_one_shows(exposed: Imager) -> None:
+    pixels = (1000).to_bytes(2, "little") * (ROWS * COLUMNS)
+    exposed.panel.frame_read(pixels, exposed.clock.monotonic_s())
+    exposed.run(0.2)
+    (dark,) = [message for message in exposed.p.heard if isinstance(message, DarkFrame)]
+    assert dark.exposure_id == 5
+    # 1/15 s later: 0.22 % with 0.1 s, 0.08 % with 0.6 s, 0.03 % with 4 s, 0.02 % with 30 s; ticks of 10 ms
+    assert dark.residual_ppm == pytest.approx(2338, abs=100)
