@@ -71,6 +71,8 @@ def move(
     *,
     to: str,
     approach: Literal["direct", "unidirectional"] = "direct",
+    speed: Literal["service", "normal", "fast"] | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     socket: Path | None = None,
     config: Path | None = None,
     plan_only: Annotated[bool, Parameter(negative="")] = False,
@@ -101,6 +103,10 @@ def move(
         nobody moves by numbers that are meant otherwise.
     approach
         unidirectional: the last part of every axis' way goes in the direction in which the couch was calibrated.
+    speed
+        Speed class; that of the daemon's configuration by default. fast needs a clearance that was checked.
+    dry_run
+        Made and watched in the room, slowly; afterwards the same path may be moved from outside.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
     config
@@ -123,7 +129,7 @@ def move(
             hint="Confirm it on the command line with --yes, or see the plan with --plan-only.",
         )
     daemon = find_socket(socket)
-    plan = prepare_move(daemon, target, approach)
+    plan = prepare_move(daemon, target, approach, speed=speed, dry_run=dry_run)
     if not as_json:
         _print_plan(plan, notation)
     if plan_only:
@@ -201,6 +207,58 @@ def clear(
     return 0
 
 
+@app.command
+def faults(
+    *,
+    number: int = 0,
+    socket: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Show the latest faults, and what was seen from two seconds before one of them to two seconds after.
+
+    Parameters
+    ----------
+    number
+        Of the fault to be looked at; 0 is the latest.
+    socket
+        Socket of the device daemon; that of the only room that runs here by default.
+    as_json
+        Print one JSON document with all samples.
+    """
+    from isoalign.room.devices_tools import find_socket, read_faults
+
+    found = read_faults(find_socket(socket), number)
+    if as_json:
+        print(json.dumps({"schema": "isoalign.couch-faults/1", "number": number, **found}, indent=2))
+        return 0
+    for line in fault_lines(found, number):
+        print(line)
+    return 0
+
+
+def fault_lines(found: dict[str, Any], number: int) -> list[str]:
+    """Faults and samples in words; what did not change since the line before is left out."""
+    if not found["faults"]:
+        return ["no fault since the daemon started"]
+    lines = [
+        f"{'>' if place == number else ' '} {place}  {fault['at'][:23]}  {fault['rule_id']}: {fault['text']}"
+        for place, fault in enumerate(found["faults"])
+    ]
+    before = ""
+    for sample in found["samples"]:
+        couch = sample.get("couch")
+        words = [sample["activity"], "bar held" if sample["enable"] else "bar not held"]
+        if couch is not None:
+            fastest = max((abs(v) for v in couch["velocity"] if v is not None), default=0.0)
+            words += [f"brakes {couch['brake']}", "at rest" if couch["standstill"] else f"at most {fastest:.0f}/s"]
+            words += couch["faults"]
+        shown = ", ".join(words)
+        if shown != before:
+            lines.append(f"  {sample['t_s']:+7.3f} s  {shown}")
+        before = shown
+    return lines
+
+
 class _Shown:
     """Shows a motion on standard error; an instance is what the room tells its progress to."""
 
@@ -261,6 +319,8 @@ def _plan_document(plan: MotionPlan, notation: Notation) -> dict[str, Any]:
         "target": _reading(notation, plan.target),
         "waypoints": [_reading(notation, waypoint) for waypoint in plan.waypoints],
         "approach": plan.approach,
+        "speed": plan.speed,
+        "dry_run": plan.dry_run,
         "duration_s": plan.duration_s,
         "stop_distance_mm": plan.stop_distance_mm,
         "stop_distance_deg": plan.stop_distance_deg,
@@ -281,6 +341,7 @@ def _print_plan(plan: MotionPlan, notation: Notation) -> None:
         ("duration", f"{plan.duration_s:.1f} s, while the enable bar is held"),
         ("stop distance", f"at most {plan.stop_distance_mm:.1f} mm and {plan.stop_distance_deg:.2f}° after a stop"),
         ("clearance", plan.clearance_in_words),
+        ("speed", f"{plan.speed} class{', dry run: watch it in the room' if plan.dry_run else ''}"),
     ]
     if plan.waypoints:
         facts.append(("approach", "unidirectional: rests once just beside the target; keep the bar pressed"))
@@ -308,6 +369,12 @@ def _print_status(found: RoomDeviceStatus, notation: Notation) -> None:
         ("exposure", "permitted" if found.exposure_permitted else "refused"),
         *((f"link {name}", state) for name, state in found.links.items()),
     ]
+    if found.payload_kg is not None:
+        facts.append(("load", f"{found.payload_kg:.1f} kg"))
+    if found.beam_hold_requested:
+        facts.append(("beam", "hold requested"))
+    if found.log_lines_lost:
+        facts.append(("log", f"{found.log_lines_lost} lines could not be written"))
     for interlock in found.interlocks:
         held = "latched, needs a clear" if interlock.latched else "goes with its cause"
         facts.append(("interlock", f"{interlock.rule_id}: {interlock.text} ({held})"))

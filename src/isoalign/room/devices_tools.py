@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import IpcError, NoDaemonFound, PeerGone, SeveralDaemons
@@ -77,12 +78,24 @@ def read_status(path: Path) -> RoomDeviceStatus:
     return asyncio.run(read())
 
 
-def prepare_move(path: Path, target: TableTopPosition, approach: str) -> MotionPlan:
+def read_faults(path: Path, number: int) -> dict[str, Any]:
+    """The latest faults, and what was seen around one of them; 0 is the latest."""
+
+    async def read() -> dict[str, Any]:
+        async with await _client(path) as client:
+            return await client.fault_record(number)
+
+    return asyncio.run(read())
+
+
+def prepare_move(
+    path: Path, target: TableTopPosition, approach: str, *, speed: str | None = None, dry_run: bool = False
+) -> MotionPlan:
     """Check a motion; nothing moves. The plan can be carried out by :func:`carry_out` while it is fresh."""
 
     async def prepare() -> MotionPlan:
         async with await _client(path) as client:
-            return await client.prepare(target, approach)
+            return await client.prepare(target, approach, speed=speed, dry_run=dry_run)
 
     return asyncio.run(prepare())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from isoalign.cli import main
+from isoalign.cli.couch import fault_lines
 
 TARGET = ["1", "700", "-120", "0", "0", "-5"]
 
@@ -75,6 +76,8 @@ def test_several_rooms_must_be_told_apart(run_folders: Path, capsys: pytest.Capt
         (["move", *TARGET, "--to", "cid9569", "--yes"], "CID 9569"),
         (["move", "nan", *TARGET[1:], "--to", "iec61217", "--yes"], "nan"),
         (["move", *TARGET, "--to", "iec61217", "--json"], "--yes"),
+        (["move", *TARGET, "--to", "iec61217", "--speed", "hasty"], "hasty"),
+        (["faults", "--number", "first"], "first"),
         (["clear", "--user", "Test"], "--reason"),
     ],
 )
@@ -85,3 +88,25 @@ def test_what_cannot_be_meant_is_refused_before_any_daemon_is_asked(
     captured = capsys.readouterr()
     assert said in captured.err + captured.out
     assert "Traceback" not in captured.err
+
+
+def test_faults_in_words() -> None:
+    """One line for each fault and one for each change of what was seen around the one that is looked at."""
+
+    def sample(t_s: float, speed: float, **more: object) -> dict[str, object]:
+        couch = {"velocity": [0.0, -speed, None], "brake": "released", "standstill": speed == 0, "faults": []}
+        return {"t_s": t_s, "activity": "motion", "enable": True, "couch": {**couch, **more}}
+
+    faults = [
+        {"rule_id": "touch", "text": "touch sensor TABLE_TOP is pressed", "at": "2026-03-01T10:00:00.123456+00:00"},
+        {"rule_id": "hold", "text": "Hold: cough", "at": "2026-03-01T09:00:00.000000+00:00"},
+    ]
+    samples = [sample(-0.5, 50.2), sample(-0.25, 49.8), sample(0.1, 10.0), sample(0.3, 0.0, faults=["TOUCH"])]
+    assert fault_lines({"faults": faults, "samples": samples}, 0) == [
+        "> 0  2026-03-01T10:00:00.123  touch: touch sensor TABLE_TOP is pressed",
+        "  1  2026-03-01T09:00:00.000  hold: Hold: cough",
+        "   -0.500 s  motion, bar held, brakes released, at most 50/s",
+        "   +0.100 s  motion, bar held, brakes released, at most 10/s",
+        "   +0.300 s  motion, bar held, brakes released, at rest, TOUCH",
+    ]
+    assert fault_lines({"faults": [], "samples": []}, 0) == ["no fault since the daemon started"]
