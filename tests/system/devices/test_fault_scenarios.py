@@ -268,6 +268,7 @@ class Player:
         async with asyncio.timeout(2):  # the panel's next state says that it is not hot any more
             while (error := await _caught(self._expose())) is not None:
                 assert self._code(error) == "device.interlock-open", error
+                await asyncio.sleep(0.02)
         image = self.room.latest_image
         assert image.exposure_id > before.exposure_id
         assert not np.array_equal(image.pixels, before.pixels)
