@@ -13,11 +13,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from isoalign.geometry import Array
+from isoalign.geometry import AXES, Array
 from isoalign.geometry.motion_profile import SynchronisedProfile
 
 TRANSMISSION_S = 0.001
 """Added to the age of the read-back: how long STOP is on its way to the couch."""
+PLACE_NOISE = (0.01, 0.001)
+"""Error of a read-back, mm and degrees."""
+RATE_NOISE = (0.5, 0.03)
+"""Error of a speed, mm/s and degrees/s."""
 _BISECTIONS = 24
 _MARGIN = 1.02
 """For what the model of the lag leaves out."""
@@ -74,9 +78,15 @@ class StopPredictor:
         if fraction >= 1.0:
             return path.duration_s
         moment_s = self._when(0, fraction, path.duration_s)
-        if moment_s < self._fastest_s and math.isfinite(rate):
+        if moment_s < self._fastest_s and math.isfinite(rate) and self._speed_says_more(moment_s):
             return self._when(1, rate, self._fastest_s)
         return moment_s
+
+    def _speed_says_more(self, moment_s: float) -> bool:
+        """Whether an error of the speed is a smaller one of the time than an error of the place."""
+        _, rate, acceleration = self._profile.path.state(moment_s)
+        kind = 0 if self._axis < len(AXES) // 2 else 1
+        return RATE_NOISE[kind] * rate < PLACE_NOISE[kind] * acceleration
 
     def _when(self, derivative: int, value: float, late_s: float) -> float:
         """When the path, or its rate, reaches a value that it passes once between 0 and ``late_s``."""
