@@ -89,6 +89,8 @@ class DaemonConfig:
     ----------
     socket : Path
         Of the daemon's Unix socket.
+    room : str
+        Name of the room, by which programs on this computer find the daemon; may be empty.
     couch, pendant, imagers
         Addresses; None or empty for devices that this room does not have.
     limits : dict of axis to (least, greatest)
@@ -124,6 +126,7 @@ class DaemonConfig:
     """
 
     socket: Path
+    room: str = ""
     couch: SerialAddress | None = None
     pendant: TcpAddress | None = None
     imagers: tuple[ImagerAddress, ...] = ()
@@ -168,6 +171,8 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     """The configuration from JSON types; see :func:`load_daemon_config`."""
     values = object_of(content, "", DaemonConfig)
     values["socket"] = Path(text_of(values["socket"], "socket"))
+    if values.get("room", "") != "":
+        values["room"] = text_of(values["room"], "room")
     if values.get("couch") is not None:
         values["couch"] = _serial(values["couch"], "couch")
     if values.get("pendant") is not None:
