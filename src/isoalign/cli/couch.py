@@ -27,6 +27,7 @@ PRESS = "press the enable bar of the pendant to its middle position, and keep it
 def status(
     *,
     socket: Path | None = None,
+    room: str | None = None,
     shown_in: Annotated[str, Parameter(name="--in")] = "iec61217",
     config: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -37,6 +38,8 @@ def status(
     ----------
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     shown_in
         How the position is shown: iec61217, isocentric, or a machine scale (see isoalign convert).
     config
@@ -49,7 +52,7 @@ def status(
 
     notation = notation_of(shown_in, _scales(config))
     notation.require_usable()
-    found = read_status(find_socket(socket))
+    found = read_status(find_socket(socket, room))
     if as_json:
         document = {"schema": "isoalign.couch-status/1", **found.to_wire()}
         document["shown"] = None if found.couch_position is None else _reading(notation, found.couch_position)
@@ -72,6 +75,7 @@ def move(
     to: str,
     approach: Literal["direct", "unidirectional"] = "direct",
     socket: Path | None = None,
+    room: str | None = None,
     config: Path | None = None,
     plan_only: Annotated[bool, Parameter(negative="")] = False,
     yes: Annotated[bool, Parameter(negative="")] = False,
@@ -103,6 +107,8 @@ def move(
         unidirectional: the last part of every axis' way goes in the direction in which the couch was calibrated.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     config
         Configuration of the room, room.toml, for the scales that it states.
     plan_only
@@ -122,7 +128,7 @@ def move(
             "a motion must be confirmed, and there is nobody to ask",
             hint="Confirm it on the command line with --yes, or see the plan with --plan-only.",
         )
-    daemon = find_socket(socket)
+    daemon = find_socket(socket, room)
     plan = prepare_move(daemon, target, approach)
     if not as_json:
         _print_plan(plan, notation)
@@ -147,6 +153,7 @@ def hold(
     /,
     *,
     socket: Path | None = None,
+    room: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Stop all motion and exposure, now. The next motion needs a clear and a new press of the enable bar.
@@ -157,12 +164,14 @@ def hold(
         Stands in the log and in the interlock.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     as_json
         Print one JSON document.
     """
     from isoalign.room import devices_tools
 
-    devices_tools.hold(devices_tools.find_socket(socket), reason)
+    devices_tools.hold(devices_tools.find_socket(socket, room), reason)
     if as_json:
         print(json.dumps({"schema": "isoalign.couch-hold/1", "held": True, "reason": reason}, indent=2))
     else:
@@ -176,6 +185,7 @@ def clear(
     user: str,
     reason: str,
     socket: Path | None = None,
+    room: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Clear the interlocks whose cause is gone, in the name of a user. Nothing moves by this.
@@ -188,12 +198,14 @@ def clear(
         Why it is safe to.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     as_json
         Print one JSON document.
     """
     from isoalign.room import devices_tools
 
-    cleared = devices_tools.clear(devices_tools.find_socket(socket), reason, user)
+    cleared = devices_tools.clear(devices_tools.find_socket(socket, room), reason, user)
     if as_json:
         print(json.dumps({"schema": "isoalign.couch-clear/1", "cleared": list(cleared)}, indent=2))
     else:

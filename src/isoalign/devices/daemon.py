@@ -31,6 +31,7 @@ from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
 from isoalign.devices.link_log import LinkRecorder
 from isoalign.devices.log import configure_logging
 from isoalign.devices.motion import MotionRunner
+from isoalign.devices.registry import registered
 from isoalign.devices.status import DIRECT, position_from_wire
 from isoalign.errors import IsoalignError, exit_code_of
 from isoalign.protocol.messages import StopReason
@@ -210,11 +211,12 @@ async def serve(config: DaemonConfig, *, stay: bool) -> int:
         await daemon.start()
         links = {link.name: link.state.value for link in daemon.controller.links()}
         ready = {"ready": True, "kind": "daemon", "socket": str(config.socket), "links": links}
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
-        gc.collect()
-        gc.freeze()
-        await ending.wait()
+        with registered(config.room, config.socket):
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            gc.collect()
+            gc.freeze()
+            await ending.wait()
     finally:
         await daemon.close()
     return 1 if failed else 0

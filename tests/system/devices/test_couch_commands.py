@@ -242,3 +242,22 @@ async def test_expose_writes_every_image_with_how_it_was_taken(
     code, _, err = await call("expose", "B", "--output", str(tmp_path), "--socket", bare_room.socket)
     assert code == 5
     assert "device.unknown-imager" in err
+
+
+async def test_the_only_room_is_found_without_being_named(bare_room: Any, tmp_path: Path) -> None:
+    """By the entry that its daemon writes when it serves, and removes when it ends."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        daemon = bare_room.start_daemon(room="Gantry 7")
+        code, out, _ = await call("couch", "status", "--json")
+        assert code == 0
+        assert json.loads(out)["mode"] == "ABSENT"
+        code, _, _ = await call("couch", "hold", "--room", "gantry 7")
+        assert code == 0
+        code, _, err = await call("couch", "status", "--room", "Gantry 8")
+        assert code == 5
+        assert "Gantry 7" in err
+        assert daemon.end() == 0
+        assert list((runtime / "isoalign").iterdir()) == []
