@@ -74,11 +74,14 @@ class RecordConfig:
         A file that has grown beyond this is closed and the next one begun.
     files : int
         As many of each link are kept; the oldest is removed.
+    pixels : bool
+        Whether the pixels of images are recorded, too; without, only what came with them.
     """
 
     folder: Path
     file_mb: float = 16.0
     files: int = 4
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,4 +245,6 @@ def _record(content: Any) -> RecordConfig:
         values["file_mb"] = positive_number(values["file_mb"], "record.file_mb")
     if "files" in values:
         values["files"] = whole_number(values["files"], "record.files")
+    if not isinstance(values.get("pixels", False), bool):
+        raise BadDeviceConfig("record.pixels must be true or false", key="record.pixels")
     return RecordConfig(**values)

@@ -14,6 +14,7 @@ from isoalign.clock import Clock
 from isoalign.devices.config import ImagerAddress, TcpAddress
 from isoalign.devices.errors import DeviceRefused, ExposureFailed, ImageIncomplete, ImagerSilent, LinkLost
 from isoalign.devices.image_line import fetch_frame
+from isoalign.devices.image_log import SILENT
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.status import RawImage
 from isoalign.devices.transport import TcpTransport, Transport
@@ -61,10 +62,16 @@ class Imager:
     ----------
     address : ImagerAddress
     clock : Clock
+
+    Attributes
+    ----------
+    image_tap : ImageTap
+        Is told what the image connection carries.
     """
 
     def __init__(self, address: ImagerAddress, clock: Clock) -> None:
         self.name = address.name
+        self.image_tap = SILENT
         self._clock = clock
         self._image_address = address.image
         self.generator = DeviceLink(
@@ -177,7 +184,8 @@ class Imager:
         async with self._step("reading out", self.panel), asyncio.timeout_at(deadline):
             ready = await self._wait_ready(taken.exposure_id)
         async with self._step("sending its image", self.panel), asyncio.timeout_at(deadline):
-            frame = await fetch_frame(self._image_address, ready, name=f"image connection of {self.panel.name}")
+            name = f"image connection of {self.panel.name}"
+            frame = await fetch_frame(self._image_address, ready, name=name, tap=self.image_tap)
         self._is_active = False
         pixels = np.frombuffer(frame.pixels, dtype="<u2").reshape(frame.rows, frame.columns).astype(np.uint16)
         return RawImage(self.name, taken.exposure_id, pixels, taken.technique, taken.table_top, taken.acquired_at)

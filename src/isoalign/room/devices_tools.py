@@ -15,10 +15,12 @@ from pathlib import Path
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import IpcError, NoDaemonFound, PeerGone, SeveralDaemons
+from isoalign.devices.image_log import decode_image_records
 from isoalign.devices.ipc import answers
-from isoalign.devices.link_decode import LinkLine, decode_records, fields_in_words
+from isoalign.devices.link_decode import LinkLine, decode_records, line_in_words
 from isoalign.devices.link_log import read_log
 from isoalign.devices.registry import RunningDaemon, running_daemons
+from isoalign.devices.replay_summary import ReplaySummary, replay_summary
 from isoalign.devices.status import WAITING_FOR_ENABLE, MotionPlan, MotionProgress, RawImage, RoomDeviceStatus
 from isoalign.geometry import TableTopPosition
 from isoalign.records import Technique
@@ -30,16 +32,18 @@ __all__ = [
     "MotionPlan",
     "MotionProgress",
     "RawImage",
+    "ReplaySummary",
     "RoomDeviceStatus",
     "carry_out",
     "clear",
     "decode_log",
     "expose",
-    "fields_in_words",
     "find_socket",
     "hold",
+    "line_in_words",
     "prepare_move",
     "read_status",
+    "replay_summary",
 ]
 
 CONNECT_S = 2.0
@@ -165,7 +169,7 @@ class DecodedLog:
 def decode_log(path: Path) -> DecodedLog:
     """A recorded link as messages; raises LinkLogUnreadable, also while its lines are read."""
     header, records = read_log(path)
-    lines = decode_records(records)
+    lines = decode_image_records(records) if header.holds_images else decode_records(records)
     return DecodedLog(header.link, header.device.name, header.began_at, header.monotonic_s, lines)
 
 

@@ -8,12 +8,15 @@ import os
 import pty
 import signal
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from isoalign.records import Technique
 
 pytestmark = pytest.mark.system
 
@@ -261,3 +264,43 @@ async def test_the_only_room_is_found_without_being_named(bare_room: Any, tmp_pa
         assert "Gantry 7" in err
         assert daemon.end() == 0
         assert list((runtime / "isoalign").iterdir()) == []
+
+
+async def test_a_recorded_motion_and_exposure_are_played_and_read_again(
+    bare_room: Any, start_machines: Callable[[Any], None], tmp_path: Path
+) -> None:
+    start_machines(bare_room)
+    imager = bare_room.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+    addresses = {part: imager.ready[part] for part in ("generator", "panel", "image")}
+    bare_room.start_daemon(imagers=[{"name": "A", **addresses}], record=str(tmp_path))
+    async with await bare_room.connect() as client:
+        await bare_room.move(client, tuple(float(value) for value in TARGET))
+        [image] = await client.expose(["A"], Technique(100.0, 80.0, 40.0))
+    assert bare_room.daemon.end() == 0
+    files = {path.name.split(".")[0]: str(path) for path in tmp_path.glob("*.linklog")}
+    assert set(files) == {"couch", "pendant", "generator-a", "panel-a", "image-a"}
+
+    code, out, _ = await call("protocol", "replay", files["couch"], "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["sessions"], found["errors"], found["lost_frames"]) == (1, 0, 0)
+    _, decoded, _ = await call("protocol", "decode", files["couch"], "--json", "--only", "COUCH_STATE")
+    assert found["messages"]["COUCH_STATE"] == len(decoded.splitlines()) - 1 > 50
+    answers = [event["text"] for event in found["events"] if event["kind"] == "COMMAND_EVENT"]
+    assert [" status DONE" in text for text in answers].count(True) >= 1
+    modes = [event["text"] for event in found["events"] if event["text"].startswith("mode ")]
+    assert any("OPERATION_ENABLED" in text for text in modes), modes
+
+    code, out, _ = await call("protocol", "replay", files["panel-a"], "--json")
+    assert [event["kind"] for event in json.loads(out)["events"]].count("FRAME_READY") == 1
+
+    code, out, _ = await call("protocol", "decode", files["image-a"], "--json")
+    _, *lines = [json.loads(line) for line in out.splitlines()]
+    chunks = [line["fields"] for line in lines if line["message"] == "IMAGE_CHUNK"]
+    assert sum(chunk["row_count"] for chunk in chunks) == 200
+    pixels = image.pixels.astype("<u2")
+    for chunk in chunks:
+        rows = pixels[chunk["first_row"] : chunk["first_row"] + chunk["row_count"]]
+        assert chunk["pixels_crc"] == zlib.crc32(rows.tobytes())
+    [end] = [line["fields"] for line in lines if line["message"] == "IMAGE_END"]
+    assert end["pixels_crc"] == zlib.crc32(pixels.tobytes())
