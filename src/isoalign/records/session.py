@@ -161,12 +161,12 @@ class SessionRecord:
     correction: Correction | None = None
     approval: Approval | None = None
     arrived: TableTopPosition | None = None
-    motions: tuple[CouchMotion, ...] = ()
     exported: tuple[ExportedObject, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     warnings: tuple[str, ...] = ()
     truth: SimulationTruth | None = None
     software: Mapping[str, str] = field(default_factory=dict)
+    motions: tuple[CouchMotion, ...] = ()
 
     @property
     def setup_pass(self) -> ImagingPass | None:

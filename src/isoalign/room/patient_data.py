@@ -54,9 +54,9 @@ class PatientLoad:
     volume: Volume
     warnings: tuple[str, ...]
     prepared: PreparedVolume
-    surface: PatientSurface | None
     dicom_s: float
     prepare_s: float
+    surface: PatientSurface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ class PatientData:
             loaded.volume,
             (*loaded.warnings, *([surface.warning] if surface and surface.warning else [])),
             prepared,
-            surface,
             received - began,
             done - received,
+            surface,
         )
 
     def queue_results(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> tuple[QueuedResult, ...]:
