@@ -200,7 +200,7 @@ class ClearanceChecker:
 
 def _place(values: Sequence[float]) -> str:
     """IEC 61217 values in words."""
-    lateral, longitudinal, vertical, pitch, roll, support = values
+    lateral, longitudinal, vertical, pitch, roll, support = (round(value, 1) + 0.0 for value in values)  # no "-0.0"
     return (
         f"lateral {lateral:.1f}, longitudinal {longitudinal:.1f}, vertical {vertical:.1f} mm, "
         f"pitch {pitch:.1f}, roll {roll:.1f}, patient support {support:.1f} deg"

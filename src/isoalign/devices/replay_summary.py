@@ -178,6 +178,7 @@ class _Player:
         self._session = HostSession(header.device, make_nonce=self.nonces.draw)
         self._rejected: Counter[Any] = Counter()
         self._lost = 0
+        self._values: dict[str, IntEnum | IntFlag] = {}
         self.found = ReplaySummary(header)
 
     def play(self, on_progress: OnProgress) -> ReplaySummary:
@@ -283,15 +284,24 @@ class _Player:
 
     def _note_states(self, message: Message) -> None:
         for described in message.FIELDS:
-            value = getattr(message, described.name)
-            if not isinstance(value, IntEnum | IntFlag) or described.name == "last_command_status":
+            value, name = getattr(message, described.name), described.name
+            if not isinstance(value, IntEnum | IntFlag) or name == "last_command_status":
                 continue
-            words, before = value_in_words(value), self.found.states.get(described.name)
-            if words != before:
-                self.found.states[described.name] = words
-                self._tell(
-                    "state", f"{described.name} {words}" if before is None else f"{described.name} {before} -> {words}"
-                )
+            before = self._values.get(name)
+            if value != before:
+                self._values[name] = value
+                self.found.states[name] = value_in_words(value)
+                self._tell("state", f"{name} {_change_in_words(before, value)}")
 
     def _tell(self, kind: str, text: str, *, is_error: bool = False) -> None:
         self.found.events.append(ReplayEvent(self._now_s - self._begun_s, kind, text, is_error))
+
+
+def _change_in_words(before: IntEnum | IntFlag | None, value: IntEnum | IntFlag) -> str:
+    if before is None:
+        return value_in_words(value)
+    if isinstance(before, IntFlag) and isinstance(value, IntFlag):
+        kind = type(value)
+        changed = [flag for flag in kind if (flag in value) is not (flag in kind(before))]
+        return " ".join(f"{'+' if flag in value else '-'}{flag.name}" for flag in changed)
+    return f"{value_in_words(before)} -> {value_in_words(value)}"
