@@ -48,6 +48,15 @@ def real_data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
+    """Rooms that tests start are found by nobody else, and tests find no room that runs beside them."""
+    folder = tmp_path_factory.mktemp("runtime")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield folder
+
+
 def _may_skip(item: pytest.Item) -> bool:
     if item.get_closest_marker("hardware"):
         return True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from isoalign.geometry import TableTopPosition, planned_fixed_from_dicom, setup_
 from isoalign.room.archives import ArchiveKind
 from isoalign.room.cases import Case, builtin_case, store_case
 from isoalign.room.client import RoomClient
-from isoalign.room.settings import StorageSettings, load_settings
+from isoalign.room.settings import ClearanceSettings, StorageSettings, load_settings
 from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
 
 OFFSET = (6.0, -5.0, 4.0, 1.5, -2.0, 1.0)
@@ -97,9 +97,16 @@ def simulated_room(case: Case, tmp_path: Path) -> Iterator[Callable[..., Simulat
     """Make rooms with the built-in patient on the couch; every process is stopped afterwards."""
     rooms: list[SimulatedRoom] = []
 
-    def make(*, archive: ArchiveKind | None = ArchiveKind.EMBEDDED, parked_mm: float = 150.0) -> SimulatedRoom:
+    def make(
+        *,
+        archive: ArchiveKind | None = ArchiveKind.EMBEDDED,
+        parked_mm: float = 150.0,
+        clearance: ClearanceSettings | None = None,
+    ) -> SimulatedRoom:
         folder = tmp_path / f"room-{len(rooms)}"
-        settings = load_settings().model_copy(update={"storage": StorageSettings(folder=folder / "data")})
+        settings = load_settings().model_copy(
+            update={"storage": StorageSettings(folder=folder / "data"), "clearance": clearance}
+        )
         setup = settings.session_settings().default_setup
         planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
         patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, setup_error(*OFFSET))
@@ -116,14 +123,26 @@ def simulated_room(case: Case, tmp_path: Path) -> Iterator[Callable[..., Simulat
 
 
 @pytest.fixture
-async def running_room(simulated_room: Callable[..., SimulatedRoom], case: Case) -> AsyncIterator[RunningRoom]:
+async def start_room(case: Case) -> AsyncIterator[Callable[[SimulatedRoom], Awaitable[RunningRoom]]]:
+    """Starts everything of a room, with the case in the archive."""
+    async with AsyncExitStack() as stack:
+
+        async def start(room: SimulatedRoom) -> RunningRoom:
+            await asyncio.to_thread(room.start_machines)
+            daemon = room.start_daemon()
+            assert room.settings.dicom is not None
+            await asyncio.to_thread(store_case, case, room.settings.dicom.archive, lambda _text, _fraction: None)
+            await asyncio.to_thread(daemon.wait_ready)
+            await asyncio.to_thread(room.start_room().wait_ready)
+            client = await stack.enter_async_context(await RoomClient.connect(room.room_socket))
+            return RunningRoom(room, client, case)
+
+        yield start
+
+
+@pytest.fixture
+async def running_room(
+    simulated_room: Callable[..., SimulatedRoom], start_room: Callable[[SimulatedRoom], Awaitable[RunningRoom]]
+) -> RunningRoom:
     """A room with everything started and the case in the archive."""
-    room = simulated_room()
-    await asyncio.to_thread(room.start_machines)
-    daemon = room.start_daemon()
-    assert room.settings.dicom is not None
-    await asyncio.to_thread(store_case, case, room.settings.dicom.archive, lambda _text, _fraction: None)
-    await asyncio.to_thread(daemon.wait_ready)
-    await asyncio.to_thread(room.start_room().wait_ready)
-    async with await RoomClient.connect(room.room_socket) as client:
-        yield RunningRoom(room, client, case)
+    return await start_room(simulated_room())

@@ -47,6 +47,10 @@ def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
     assert "Approve (first act)" in progress
     assert "Move (second act)" in progress
     logs = "".join(path.read_text(errors="replace") for path in (tmp_path / "logs").glob("*.log"))
+    assert [motion["refusal"] for motion in record["motions"]] == [None, None]
+    assert all(motion["clearance"]["least_mm"] > 50.0 for motion in record["motions"])
+    assert "not checked: immobilisation" in progress
+    assert "Clearance on the way" in page
     assert "Phantom^Head" not in logs + page
     assert "Traceback" not in logs
 

@@ -27,6 +27,7 @@ PRESS = "press the enable bar of the pendant to its middle position, and keep it
 def status(
     *,
     socket: Path | None = None,
+    room: str | None = None,
     shown_in: Annotated[str, Parameter(name="--in")] = "iec61217",
     config: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -37,6 +38,8 @@ def status(
     ----------
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     shown_in
         How the position is shown: iec61217, isocentric, or a machine scale (see isoalign convert).
     config
@@ -49,7 +52,7 @@ def status(
 
     notation = notation_of(shown_in, _scales(config))
     notation.require_usable()
-    found = read_status(find_socket(socket))
+    found = read_status(find_socket(socket, room))
     if as_json:
         document = {"schema": "isoalign.couch-status/1", **found.to_wire()}
         document["shown"] = None if found.couch_position is None else _reading(notation, found.couch_position)
@@ -74,6 +77,7 @@ def move(
     speed: Literal["service", "normal", "fast"] | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     socket: Path | None = None,
+    room: str | None = None,
     config: Path | None = None,
     plan_only: Annotated[bool, Parameter(negative="")] = False,
     yes: Annotated[bool, Parameter(negative="")] = False,
@@ -109,6 +113,8 @@ def move(
         Made and watched in the room, slowly; afterwards the same path may be moved from outside.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     config
         Configuration of the room, room.toml, for the scales that it states.
     plan_only
@@ -128,7 +134,7 @@ def move(
             "a motion must be confirmed, and there is nobody to ask",
             hint="Confirm it on the command line with --yes, or see the plan with --plan-only.",
         )
-    daemon = find_socket(socket)
+    daemon = find_socket(socket, room)
     plan = prepare_move(daemon, target, approach, speed=speed, dry_run=dry_run)
     if not as_json:
         _print_plan(plan, notation)
@@ -153,6 +159,7 @@ def hold(
     /,
     *,
     socket: Path | None = None,
+    room: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Stop all motion and exposure, now. The next motion needs a clear and a new press of the enable bar.
@@ -163,12 +170,14 @@ def hold(
         Stands in the log and in the interlock.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     as_json
         Print one JSON document.
     """
     from isoalign.room import devices_tools
 
-    devices_tools.hold(devices_tools.find_socket(socket), reason)
+    devices_tools.hold(devices_tools.find_socket(socket, room), reason)
     if as_json:
         print(json.dumps({"schema": "isoalign.couch-hold/1", "held": True, "reason": reason}, indent=2))
     else:
@@ -182,6 +191,7 @@ def clear(
     user: str,
     reason: str,
     socket: Path | None = None,
+    room: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Clear the interlocks whose cause is gone, in the name of a user. Nothing moves by this.
@@ -194,12 +204,14 @@ def clear(
         Why it is safe to.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     as_json
         Print one JSON document.
     """
     from isoalign.room import devices_tools
 
-    cleared = devices_tools.clear(devices_tools.find_socket(socket), reason, user)
+    cleared = devices_tools.clear(devices_tools.find_socket(socket, room), reason, user)
     if as_json:
         print(json.dumps({"schema": "isoalign.couch-clear/1", "cleared": list(cleared)}, indent=2))
     else:

@@ -22,6 +22,7 @@ def expose(
     tube_current_ma: float | None = None,
     exposure_time_ms: float | None = None,
     socket: Path | None = None,
+    room: str | None = None,
     config: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
@@ -44,6 +45,8 @@ def expose(
         Exposure time.
     socket
         Socket of the device daemon; that of the only room that runs here by default.
+    room
+        Name of the room, where several run here.
     config
         Configuration of the room, room.toml, for its technique.
     as_json
@@ -62,7 +65,7 @@ def expose(
     _require_folder(output)
     with StepProgress() as progress:
         progress("begin", f"exposing {', '.join(imagers) or 'all imagers'}, {_in_words(technique)}", None)
-        images = devices_tools.expose(devices_tools.find_socket(socket), imagers, technique)
+        images = devices_tools.expose(devices_tools.find_socket(socket, room), imagers, technique)
         written = [_write(image, output) for image in images]
         progress("done", f"{len(images)} of {len(images)} whole", None)
     if as_json:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -89,18 +89,7 @@ class ClearanceChecker:
         rows = [list(stage.in_representation(Representation.IEC_61217).values) for stage in stages]
         async with self._turn:
             await self._ensure_worker()
-            self._number += 1
-            request = {"id": self._number, "stages": rows, "stop": [float(way) for way in stop]}
-            try:
-                async with asyncio.timeout(self._config.timeout_s):
-                    answer = await self._ask(request)
-            except TimeoutError:
-                await self._end()
-                limit_s = self._config.timeout_s
-                raise ClearanceTimeout(f"the clearance of the motion was not known within {limit_s:g} s") from None
-            except BaseException:
-                await self._end()  # died, or nobody waits any more: what it still says belongs to nobody
-                raise
+            answer = await self._request({"stages": rows, "stop": [float(way) for way in stop]})
         return _finding(answer)
 
     async def place_patient(self, parts: tuple[PartConfig, ...]) -> None:
@@ -115,9 +104,12 @@ class ClearanceChecker:
         """
         async with self._turn:
             before, self._config = self._config, replace(self._config, patient=parts)
-            await self._end()
             try:
                 await self._ensure_worker()
+                answer = await self._request({"patient": [asdict(part) for part in parts]})
+                if "error" in answer:
+                    key = "clearance.patient"
+                    raise BadDeviceConfig(f"{key} cannot be used: {answer['error']['message']}", key=key)
             except BadDeviceConfig:
                 self._config = before
                 raise
@@ -159,6 +151,20 @@ class ClearanceChecker:
             raise BadDeviceConfig(f"{key} cannot be used: {answer['error']['message']}", key=key)
         self._is_ready = True
 
+    async def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one question; a worker that gives none is ended."""
+        self._number += 1
+        limit_s = self._config.timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._ask({"id": self._number, **request})
+        except TimeoutError:
+            await self._end()
+            raise ClearanceTimeout(f"the clearance worker did not answer within {limit_s:g} s") from None
+        except BaseException:
+            await self._end()  # died, or nobody waits any more: what it still says belongs to nobody
+            raise
+
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         process = self._process
         assert process is not None
@@ -192,6 +198,15 @@ class ClearanceChecker:
                 await process.stdin.wait_closed()
 
 
+def _place(values: Sequence[float]) -> str:
+    """IEC 61217 values in words."""
+    lateral, longitudinal, vertical, pitch, roll, support = (round(value, 1) + 0.0 for value in values)  # no "-0.0"
+    return (
+        f"lateral {lateral:.1f}, longitudinal {longitudinal:.1f}, vertical {vertical:.1f} mm, "
+        f"pitch {pitch:.1f}, roll {roll:.1f}, patient support {support:.1f} deg"
+    )
+
+
 def _finding(answer: dict[str, Any]) -> PlanClearance:
     if "error" in answer:
         remote = error_from_wire(answer["error"])
@@ -201,7 +216,7 @@ def _finding(answer: dict[str, Any]) -> PlanClearance:
         first, second = violation["parts"]
         raise ClearanceTooSmall(
             f"{first} and {second} keep only {violation['clearance_mm']:.1f} mm after {violation['fraction']:.0%} of "
-            f"the way, not {answer['required_mm']:.1f} mm",
+            f"the way, not {answer['required_mm']:.1f} mm; there the table top stands at {_place(violation['at'])}",
             parts=[first, second],
             clearance_mm=violation["clearance_mm"],
             required_mm=answer["required_mm"],

@@ -2,8 +2,9 @@
 
 ``python -m isoalign.devices.clearance_worker``: JSON lines on standard input and output. The first line in is the
 section ``clearance`` of the daemon's configuration, the first line out says that the room makes sense. From then on one
-request, one answer. It ends with its standard input, also in the middle of a search, and it never has a better priority
-than usual: the distance library and scipy live here and nowhere near the loop that stops the couch.
+request, one answer: the clearance of a motion, or that a patient was placed. It ends with its standard input, also in
+the middle of a search, and it never has a better priority than usual: the distance library and scipy live here and
+nowhere near the loop that stops the couch.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import Any, TextIO
 
 import numpy as np
 
-from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance
+from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance, parse_parts
 from isoalign.devices.clearance_room import machine_state, room_model
 from isoalign.errors import IsoalignError, error_to_wire
 from isoalign.geometry import Array, Representation, TableTopPosition
@@ -136,7 +138,12 @@ def main() -> int:
     while True:
         request = json.loads(lines.get())
         try:
-            answer = check(config, model, request)
+            if "patient" in request:
+                placed = replace(config, patient=parse_parts(request["patient"], "clearance.patient"))
+                model, config = room_model(placed), placed  # whoever was there stays when this fails
+                answer: dict[str, Any] = {"placed": len(placed.patient)}
+            else:
+                answer = check(config, model, request)
         except IsoalignError as error:
             answer = {"error": error_to_wire(error)}
         _say(answers, {"id": request["id"], **answer})

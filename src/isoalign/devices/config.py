@@ -89,11 +89,14 @@ class RecordConfig:
         A file that has grown beyond this is closed and the next one begun.
     files : int
         As many of each link are kept; the oldest is removed.
+    pixels : bool
+        Whether the pixels of images are recorded, too; without, only what came with them.
     """
 
     folder: Path
     file_mb: float = 16.0
     files: int = 4
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class DaemonConfig:
     ----------
     socket : Path
         Of the daemon's Unix socket.
+    room : str
+        Name of the room, by which programs on this computer find the daemon; may be empty.
     couch, pendant, imagers
         Addresses, the couch's of a serial line or of TCP; None or empty for devices that this room does not have.
     limits : dict of axis to (least, greatest)
@@ -157,6 +162,7 @@ class DaemonConfig:
     """
 
     socket: Path
+    room: str = ""
     couch: SerialAddress | TcpAddress | None = None
     pendant: TcpAddress | None = None
     imagers: tuple[ImagerAddress, ...] = ()
@@ -211,6 +217,8 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     """The configuration from JSON types; see :func:`load_daemon_config`."""
     values = object_of(content, "", DaemonConfig)
     values["socket"] = Path(text_of(values["socket"], "socket"))
+    if values.get("room", "") != "":
+        values["room"] = text_of(values["room"], "room")
     if values.get("couch") is not None:
         is_tcp = isinstance(values["couch"], dict) and not {"host", "port"}.isdisjoint(values["couch"])
         values["couch"] = (_tcp if is_tcp else _serial)(values["couch"], "couch")
@@ -290,4 +298,6 @@ def _record(content: Any) -> RecordConfig:
         values["file_mb"] = positive_number(values["file_mb"], "record.file_mb")
     if "files" in values:
         values["files"] = whole_number(values["files"], "record.files")
+    if not isinstance(values.get("pixels", False), bool):
+        raise BadDeviceConfig("record.pixels must be true or false", key="record.pixels")
     return RecordConfig(**values)

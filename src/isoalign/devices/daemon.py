@@ -28,14 +28,16 @@ from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import BadParameters, ClearanceNotKnown, NotPresent
 from isoalign.devices.exposure import ExposureRunner
 from isoalign.devices.fault_history import fault_history
+from isoalign.devices.image_log import ImageTap
 from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
-from isoalign.devices.link_log import LinkRecorder
+from isoalign.devices.link_log import IMAGE_SCHEMA, LinkRecorder
 from isoalign.devices.log import configure_logging
 from isoalign.devices.motion import MotionRunner
+from isoalign.devices.registry import registered
 from isoalign.devices.status import DIRECT, position_from_wire
 from isoalign.errors import IsoalignError, exit_code_of
 from isoalign.interlocks import Beam
-from isoalign.protocol.messages import StopReason
+from isoalign.protocol.messages import DeviceKind, StopReason
 from isoalign.records import Technique
 
 _log = structlog.get_logger("isoalign.devices.daemon")
@@ -61,6 +63,9 @@ class DeviceDaemon:
         if self._recorder is not None:
             for link in self.controller.links():
                 link.tap = self._recorder.channel(link.name, link.session.kind)
+            for imager in self.controller.imagers.values():
+                channel = self._recorder.channel(f"image {imager.name}", DeviceKind.PANEL, schema=IMAGE_SCHEMA)
+                imager.image_tap = ImageTap(channel, pixels=self._recorder.pixels)
         self.clearance = None if config.clearance is None else ClearanceChecker(config.clearance)
         self._motion = MotionRunner(self.controller, self.clearance)
         self._exposure = ExposureRunner(self.controller)
@@ -230,11 +235,12 @@ async def serve(config: DaemonConfig, *, stay: bool) -> int:
         await daemon.start()
         links = {link.name: link.state.value for link in daemon.controller.links()}
         ready = {"ready": True, "kind": "daemon", "socket": str(config.socket), "links": links}
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
-        gc.collect()
-        gc.freeze()
-        await ending.wait()
+        with registered(config.room, config.socket):
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            gc.collect()
+            gc.freeze()
+            await ending.wait()
     finally:
         await daemon.close()
     return 1 if failed else 0

@@ -188,14 +188,21 @@ class NoDaemonFound(DeviceError):
     """No device daemon runs here, or none answers where one was named."""
 
     code = "device.no-daemon"
-    default_hint = "Start the room, or name the socket of its device daemon: --socket PATH."
+    default_hint = "Start the room as this user, or name the socket of its device daemon: --socket PATH."
 
 
 class SeveralDaemons(DeviceError):
     """More than one device daemon runs here, and none was named."""
 
     code = "device.several-daemons"
-    default_hint = "Name one of the sockets that the message lists: --socket PATH."
+    default_hint = "Name one of those that the message lists: --room NAME or --socket PATH."
+
+
+class RuntimeFolderUnsafe(DeviceError):
+    """The folder in which device daemons are found cannot be made, or is open to others."""
+
+    code = "device.runtime-folder"
+    default_hint = "Let the folder belong to you alone (chmod 700), or remove it; or name the socket: --socket PATH."
 
 
 class BadDeviceConfig(ConfigurationError):

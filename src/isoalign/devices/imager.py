@@ -14,6 +14,7 @@ from isoalign.clock import Clock
 from isoalign.devices.config import ImagerAddress, TcpAddress
 from isoalign.devices.errors import DeviceRefused, ExposureFailed, ImageIncomplete, ImagerSilent, LinkLost
 from isoalign.devices.image_line import fetch_frame
+from isoalign.devices.image_log import SILENT
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.status import RawImage
 from isoalign.devices.transport import TcpTransport, Transport
@@ -71,6 +72,11 @@ class Imager:
         An image is refused when the dark frame after it shows more of it than this.
     on_report : callable, optional
         Called at once with every report of the door.
+
+    Attributes
+    ----------
+    image_tap : ImageTap
+        Is told what the image connection carries.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Imager:
         self.name = address.name
         self._lag_limit_percent = lag_limit_percent
         self._on_report = on_report
+        self.image_tap = SILENT
         self._clock = clock
         self._image_address = address.image
         self.generator = DeviceLink(
@@ -216,7 +223,8 @@ class Imager:
         async with self._step("reading out", self.panel), asyncio.timeout_at(deadline):
             ready = await self._wait_ready(taken.exposure_id)
         async with self._step("sending its image", self.panel), asyncio.timeout_at(deadline):
-            frame = await fetch_frame(self._image_address, ready, name=f"image connection of {self.panel.name}")
+            name = f"image connection of {self.panel.name}"
+            frame = await fetch_frame(self._image_address, ready, name=name, tap=self.image_tap)
         async with self._step("reading its dark frame", self.panel), asyncio.timeout_at(deadline):
             await self._require_little_lag(taken.exposure_id)
         self._is_active = False

@@ -38,6 +38,8 @@ class LinkLine:
     name : str
         Of the message; "BAD FRAME", "LINE OPENED", "LINE CLOSED" or "BYTES MISSING" for what is none.
     frame : Frame or None
+    fields : dict or None
+        Of a record of an image connection, which is no frame.
     remark : str
         Why a frame is bad, why the line was closed, how many bytes are missing.
     """
@@ -46,11 +48,14 @@ class LinkLine:
     direction: str
     name: str
     frame: Frame | None = None
+    fields: dict[str, Any] | None = None
     remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; numbers as they are on the wire, enumerations by name."""
         facts: dict[str, Any] = {"time_s": self.time_s, "direction": self.direction, "message": self.name}
+        if self.fields is not None:
+            return facts | {"fields": self.fields}
         if self.frame is None:
             return facts | {"remark": self.remark}
         header, message = self.frame.header, self.frame.message
@@ -69,12 +74,27 @@ def decode_records(records: Iterable[LogRecord]) -> Iterator[LinkLine]:
         for rest in pending.values():
             rest.clear()
         if record.kind is RecordKind.OPENED:
-            yield LinkLine(record.time_s, "", "LINE OPENED")
+            yield line_opened(record)
         elif record.kind is RecordKind.CLOSED:
-            yield LinkLine(record.time_s, "", "LINE CLOSED", remark=record.data.decode(errors="replace"))
+            yield line_closed(record)
         else:
-            missing = f"{record.dropped_bytes} bytes could not be recorded in time"
-            yield LinkLine(record.time_s, "", "BYTES MISSING", remark=missing)
+            yield bytes_missing(record)
+
+
+def line_opened(record: LogRecord) -> LinkLine:
+    """The line was opened."""
+    return LinkLine(record.time_s, "", "LINE OPENED")
+
+
+def line_closed(record: LogRecord) -> LinkLine:
+    """The line was closed, and why."""
+    return LinkLine(record.time_s, "", "LINE CLOSED", remark=record.data.decode(errors="replace"))
+
+
+def bytes_missing(record: LogRecord) -> LinkLine:
+    """Some bytes are not in the record."""
+    missing = f"{record.dropped_bytes} bytes could not be recorded in time"
+    return LinkLine(record.time_s, "", "BYTES MISSING", remark=missing)
 
 
 def _frames(time_s: float, direction: str, pending: bytearray, data: bytes) -> Iterator[LinkLine]:
@@ -99,6 +119,18 @@ def _bad(time_s: float, direction: str, data: bytes, reason: str) -> LinkLine:
     return LinkLine(time_s, direction, "BAD FRAME", remark=f"{reason} ({len(data)} bytes: {shown})")
 
 
+def line_in_words(line: LinkLine) -> str:
+    """Fields or remark of a line, for people."""
+    if line.frame is not None:
+        return fields_in_words(line.frame.message)
+    if line.fields is None:
+        return line.remark
+    return "  ".join(
+        f"{name.replace('_', ' ')} {f'0x{value:X}' if name.endswith('_crc') else value}"
+        for name, value in line.fields.items()
+    )
+
+
 def fields_in_words(message: Message) -> str:
     """Every field of a message with its unit, for people."""
     return "  ".join(f"{_label(field.name)} {_shown(message, field.name)}" for field in message.FIELDS)
@@ -113,12 +145,17 @@ def _label(name: str) -> str:
     return " ".join(words[:-1] if words[-1] in {*_SCALES, "micro"} and len(words) > 1 else words)
 
 
-def _shown(message: Message, name: str) -> str:
-    value = getattr(message, name)
+def value_in_words(value: IntEnum | IntFlag) -> str:
+    """An enumerated value by its name, flags by all their names."""
     if isinstance(value, IntFlag):
         return "+".join(flag.name or "?" for flag in type(value) if flag in value) or "none"
-    if isinstance(value, IntEnum):
-        return value.name
+    return value.name
+
+
+def _shown(message: Message, name: str) -> str:
+    value = getattr(message, name)
+    if isinstance(value, IntFlag | IntEnum):
+        return value_in_words(value)
     if value is None:
         return "n/a"
     words = name.split("_")

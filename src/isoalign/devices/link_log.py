@@ -30,6 +30,8 @@ from isoalign.protocol.messages import DeviceKind
 _log = structlog.get_logger("isoalign.devices.link_log")
 
 SCHEMA: Final = "isoalign.link-log/1"
+IMAGE_SCHEMA: Final = "isoalign.image-log/1"
+"""Of an image connection: its bytes are other records than those of a link."""
 ENDING: Final = ".linklog"
 WRITE_PERIOD_S: Final = 0.2
 QUEUE_BYTES: Final = 4 * 1024 * 1024
@@ -52,6 +54,8 @@ class RecordKind(IntEnum):
     """The line was closed or broke; the bytes are the reason, in words."""
     DROPPED = 4
     """As many bytes as the record's u64 says could not be written in time."""
+    OUTLINE = 5
+    """An image record from the device without its pixels, as JSON; see :mod:`isoalign.devices.image_log`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class LogHeader:
     device: DeviceKind
     began_at: str
     monotonic_s: float
+    holds_images: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +121,16 @@ class LinkRecorder:
         self._thread = threading.Thread(target=self._write_on, name="link-log", daemon=True)
         self._thread.start()
 
-    def channel(self, link: str, device: DeviceKind) -> Channel:
-        """The recorder of one link."""
-        channel = Channel(link, device, self._config, self._clock, number=len(self._channels))
+    def channel(self, link: str, device: DeviceKind, *, schema: str = SCHEMA) -> Channel:
+        """The recorder of one link, or with ``IMAGE_SCHEMA`` of an image connection."""
+        channel = Channel(link, device, self._config, self._clock, number=len(self._channels), schema=schema)
         self._channels = [*self._channels, channel]
         return channel
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the pixels of images are to be recorded."""
+        return self._config.pixels
 
     @property
     def dropped_bytes(self) -> int:
@@ -147,8 +157,18 @@ class LinkRecorder:
 class Channel:
     """The record of one link. :meth:`note` belongs to the event loop, the rest to the writing thread."""
 
-    def __init__(self, link: str, device: DeviceKind, config: RecordConfig, clock: Clock, *, number: int = 0) -> None:
+    def __init__(
+        self,
+        link: str,
+        device: DeviceKind,
+        config: RecordConfig,
+        clock: Clock,
+        *,
+        number: int = 0,
+        schema: str = SCHEMA,
+    ) -> None:
         self.dropped_bytes = 0
+        self._schema = schema
         self._link = link
         self._device = device
         self._config = config
@@ -218,7 +238,7 @@ class Channel:
         path = folder / f"{self._name}.{self._life}.{self._number:04}{ENDING}"
         ago = timedelta(seconds=self._clock.monotonic_s() - first_s)
         header = {
-            "schema": SCHEMA,
+            "schema": self._schema,
             "link": self._link,
             "device": self._device.name,
             "began_at": (self._clock.utc() - ago).isoformat(),
@@ -249,13 +269,14 @@ def read_log(path: Path) -> tuple[LogHeader, Iterator[LogRecord]]:
         if not separator or len(line) > _HEADER_LIMIT:
             raise ValueError("its first line is no header")
         fields = json.loads(line)
-        if fields["schema"] != SCHEMA:
+        if fields["schema"] not in {SCHEMA, IMAGE_SCHEMA}:
             raise ValueError(f"its schema is {fields['schema']!r}")
         header = LogHeader(
             str(fields["link"]),
             DeviceKind[fields["device"]],
             str(fields["began_at"]),
             float(fields["monotonic_s"]),
+            holds_images=fields["schema"] == IMAGE_SCHEMA,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LinkLogUnreadable(f"{path} is no record of a link: {error}") from error

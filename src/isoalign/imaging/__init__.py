@@ -11,6 +11,7 @@ from isoalign.imaging.attenuation import (
     attenuation_per_mm,
     attenuation_volume,
 )
+from isoalign.imaging.body_surface import BODY_HOUNSFIELD, body_outline_mm
 from isoalign.imaging.drr import MOTION_PARAMETERS, project_grid, project_grid_with_derivatives, render_drr
 from isoalign.imaging.errors import EmptyVolume, NoSignal, UnusableWindow
 from isoalign.imaging.radiographs import (
@@ -24,6 +25,7 @@ from isoalign.imaging.warmup import warmup
 from isoalign.imaging.windows import DisplayWindow, display_window
 
 __all__ = [
+    "BODY_HOUNSFIELD",
     "EFFECTIVE_ENERGY_KEV",
     "MOTION_PARAMETERS",
     "AttenuationGrid",
@@ -36,6 +38,7 @@ __all__ = [
     "attenuation_per_mm",
     "attenuation_volume",
     "binned",
+    "body_outline_mm",
     "display_window",
     "line_integrals",
     "project_grid",

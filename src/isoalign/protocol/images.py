@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,15 +58,21 @@ def decode_record(body: bytes) -> Message:
 class RecordReader:
     """Cuts a stream into records.
 
+    Parameters
+    ----------
+    observer : callable, optional
+        Called with the size in bytes of every record, its length included, and its message or why it was dropped.
+
     Attributes
     ----------
     rejected : Counter[FrameFault]
         Records that were dropped, by reason.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, observer: Callable[[int, Message | FrameError], None] | None = None) -> None:
         self.rejected: Counter[FrameFault] = Counter()
         self._pending = bytearray()
+        self._observer = observer
 
     def feed(self, data: bytes) -> list[Message]:
         """The whole and valid records that end within ``data``.
@@ -91,10 +97,15 @@ class RecordReader:
                 break
             body = bytes(self._pending[_LENGTH.size : _LENGTH.size + length])
             del self._pending[: _LENGTH.size + length]
+            result: Message | FrameError
             try:
-                messages.append(decode_record(body))
+                result = decode_record(body)
+                messages.append(result)
             except FrameError as error:
                 self.rejected[error.fault] += 1
+                result = error
+            if self._observer is not None:
+                self._observer(_LENGTH.size + length, result)
         return messages
 
 

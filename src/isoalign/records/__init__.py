@@ -5,8 +5,10 @@ from isoalign.records.images import Acquisition, Radiograph, Technique, Volume
 from isoalign.records.patient import Beam, CtReference, Patient, Plan, Structure, StructureSet, Study
 from isoalign.records.positioning import Approval, AxisState, Correction, Match, Verdict, ViewQuality
 from isoalign.records.session import (
+    CouchMotion,
     ExportedObject,
     ImagingPass,
+    LeastClearance,
     Outcome,
     Purpose,
     SessionRecord,
@@ -21,10 +23,12 @@ __all__ = [
     "AxisState",
     "Beam",
     "Correction",
+    "CouchMotion",
     "CtReference",
     "ExportedObject",
     "ImagingPass",
     "InvalidRecord",
+    "LeastClearance",
     "Match",
     "Outcome",
     "Patient",

@@ -62,6 +62,65 @@ class ImagingPass:
 
 
 @dataclass(frozen=True, slots=True)
+class LeastClearance:
+    """How near couch and patient come to the machine on the way of a motion.
+
+    Attributes
+    ----------
+    least_mm : float
+        No checked pair comes nearer anywhere on the way; a lower bound.
+    required_mm : float
+        What was required, the way of a stop included.
+    parts : (str, str)
+        Those that come nearest.
+    position : TableTopPosition
+        Where they do.
+    """
+
+    least_mm: float
+    required_mm: float
+    parts: tuple[str, str]
+    position: TableTopPosition
+
+    def __str__(self) -> str:
+        return f"{self.least_mm:.0f} mm between {self.parts[0]} and {self.parts[1]} ({self.required_mm:.0f} required)"
+
+
+@dataclass(frozen=True, slots=True)
+class CouchMotion:
+    """A motion of the couch that was planned, and what was known about its way before it began.
+
+    Attributes
+    ----------
+    target : TableTopPosition
+    start : TableTopPosition or None
+        None for a motion that was refused.
+    approach : str
+        "direct" or "unidirectional".
+    clearance : LeastClearance or None
+        None: not checked, or refused.
+    not_checked : tuple of str
+        Bodies about which the clearance says nothing.
+    refusal : str
+        Why nothing moved; empty for a motion that was begun.
+    """
+
+    target: TableTopPosition
+    approach: str
+    start: TableTopPosition | None = None
+    clearance: LeastClearance | None = None
+    not_checked: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def clearance_in_words(self) -> str:
+        """For people; "not checked" without a model of the room."""
+        if self.refusal:
+            return f"refused: {self.refusal}"
+        return "not checked" if self.clearance is None else str(self.clearance)
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedObject:
     """One object sent to the archive."""
 
@@ -107,6 +166,7 @@ class SessionRecord:
     warnings: tuple[str, ...] = ()
     truth: SimulationTruth | None = None
     software: Mapping[str, str] = field(default_factory=dict)
+    motions: tuple[CouchMotion, ...] = ()
 
     @property
     def setup_pass(self) -> ImagingPass | None:

@@ -35,6 +35,7 @@ def session_summary(record: SessionRecord, report: Path | None = None) -> Group:
     if record.correction is not None:
         parts.append(_couch_table(record, record.correction))
     parts.extend(_residual_lines(record))
+    parts.extend(_clearance_lines(record))
     mark, style = _OUTCOME_STYLES[record.outcome]
     headline = Text(f"{mark} {record.outcome.value}", style=f"bold {style}")
     if record.truth is not None:
@@ -77,6 +78,17 @@ def _couch_table(record: SessionRecord, correction: Correction) -> Table:
             direction_words(words.axis, target - start).split(" (")[0],
         )
     return table
+
+
+def _clearance_lines(record: SessionRecord) -> list[Text]:
+    lines = [
+        Text(f"clearance, motion {number}: {motion.clearance_in_words}", overflow="fold")
+        for number, motion in enumerate(record.motions, 1)
+    ]
+    left_out = dict.fromkeys(name for motion in record.motions for name in motion.not_checked)
+    if left_out:
+        lines.append(Text(f"clearance, not checked: {', '.join(left_out)}"))
+    return lines
 
 
 def _residual_lines(record: SessionRecord) -> list[Text]:

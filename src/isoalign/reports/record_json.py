@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isoalign.geometry import AXES, Representation, RigidResidual, TableTopPosition
-from isoalign.records import Correction, ImagingPass, Match, Radiograph, SessionRecord
+from isoalign.records import Correction, CouchMotion, ImagingPass, Match, Radiograph, SessionRecord
 from isoalign.reports.wording import AXIS_WORDS, SHORT_REPRESENTATION
 
 SCHEMA = "isoalign.session/1"
@@ -47,6 +47,7 @@ def record_to_json(record: SessionRecord) -> Json:
             "approved_at": record.approval.approved_at.isoformat(),
         },
         "arrived": None if record.arrived is None else both_representations(record.arrived),
+        "motions": [_motion(one) for one in record.motions],
         "exported": [
             {"kind": one.kind, "sop_instance_uid": one.sop_instance_uid, "status": one.status}
             for one in record.exported
@@ -107,6 +108,26 @@ def rigid_to_json(residual: RigidResidual, radii_mm: Sequence[float]) -> Json:
         "greatest_displacement": [
             {"radius_mm": radius, "displacement_mm": residual.greatest_displacement_mm(radius)} for radius in radii_mm
         ],
+    }
+
+
+def _motion(one: CouchMotion) -> Json:
+    found = one.clearance
+    return {
+        "start": None if one.start is None else position_to_json(one.start),
+        "target": position_to_json(one.target),
+        "approach": one.approach,
+        "clearance": None
+        if found is None
+        else {
+            "least_mm": found.least_mm,
+            "required_mm": found.required_mm,
+            "parts": list(found.parts),
+            "position": position_to_json(found.position),
+        },
+        "clearance_in_words": one.clearance_in_words,
+        "not_checked": list(one.not_checked),
+        "refusal": one.refusal or None,
     }
 
 

@@ -81,6 +81,7 @@ def session_report_html(record: SessionRecord) -> str:
             positions=[_position_table(record, representation) for representation in SHORT_REPRESENTATION],
             patient_words=_patient_words(record),
             limited=_limited(record),
+            motions=_motions(record),
             views=imager_views(record),
             timeline=_timeline(record),
             truth=_truth(record, first, final),
@@ -236,6 +237,20 @@ def _timeline(record: SessionRecord) -> list[Row]:
             "width": f"{max(100 * one.duration_s / whole_s, 0.6):.2f}",
         }
         for one in record.timeline
+    ]
+
+
+def _motions(record: SessionRecord) -> list[Row]:
+    return [
+        {
+            "number": number,
+            "approach": one.approach,
+            "least": "–" if one.clearance is None else f"{one.clearance.least_mm:.0f}",
+            "required": "–" if one.clearance is None else f"{one.clearance.required_mm:.0f}",
+            "between": one.clearance_in_words if one.clearance is None else " and ".join(one.clearance.parts),
+            "not_checked": ", ".join(one.not_checked) or "–",
+        }
+        for number, one in enumerate(record.motions, 1)
     ]
 
 

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import StaleState
+from isoalign.devices.ipc import JsonObject
+from isoalign.devices.status import DIRECT, MotionPlan
+from isoalign.errors import IsoalignError
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
+from isoalign.geometry.clearance import PATIENT
 from isoalign.positioning import MoveProgress
-from isoalign.records import Acquisition, Match, Radiograph, Technique
+from isoalign.records import Acquisition, CouchMotion, LeastClearance, Match, Radiograph, Technique
+from isoalign.room.clearance import NOT_MODELLED
+from isoalign.room.errors import PatientNotChecked
 from isoalign.room.settings import RoomSettings
 
 if TYPE_CHECKING:
@@ -25,10 +31,47 @@ ProgressCallback = Callable[[str, float | None], None]
 
 
 class DaemonCouch:
-    """The couch behind the device daemon."""
+    """The couch behind the device daemon.
 
-    def __init__(self, client: DeviceClient) -> None:
+    Parameters
+    ----------
+    client : DeviceClient
+    approach : str
+        "direct" or "unidirectional".
+
+    Attributes
+    ----------
+    motions : list of CouchMotion
+        Every motion that was asked for, with what was found about its way.
+    """
+
+    def __init__(self, client: DeviceClient, approach: str = DIRECT) -> None:
         self._client = client
+        self._approach = approach
+        self._patient: list[JsonObject] | None = None
+        self._is_placed = True
+        self.motions: list[CouchMotion] = []
+
+    async def carry(self, patient: list[JsonObject]) -> None:
+        """From now on this patient lies on the table top; a motion that does not clear them is refused.
+
+        Parameters
+        ----------
+        patient : list of JSON objects
+            See :meth:`isoalign.room.clearance.PatientSurface.parts`.
+
+        Raises
+        ------
+        RemoteError
+            When the daemon does not take them; it is asked again before the next motion.
+        """
+        self._patient, self._is_placed = patient, False
+        await self._place()
+
+    async def _place(self) -> None:
+        if not self._is_placed and self._patient is not None:
+            await self._client.place_patient(self._patient)
+            self._is_placed = True
 
     async def position(self) -> TableTopPosition:
         """See :class:`isoalign.positioning.CouchPort`."""
@@ -44,14 +87,43 @@ class DaemonCouch:
 
     async def move(self, target: TableTopPosition) -> AsyncIterator[MoveProgress]:
         """See :class:`isoalign.positioning.CouchPort`."""
-        plan = await self._client.prepare(target)
+        plan = await self._prepare(target)
         async with aclosing(self._client.execute(plan)) as progress:
             async for step in progress:
                 yield MoveProgress(step.position, step.elapsed_s, step.expected_s, step.fraction)
 
+    async def _prepare(self, target: TableTopPosition) -> MotionPlan:
+        """A plan whose way is clear, as far as it can be checked; refusals are kept with the motions."""
+        try:
+            await self._place()
+            plan = await self._client.prepare(target, self._approach)
+            self._require_patient_checked(plan)
+        except IsoalignError as error:
+            self.motions.append(CouchMotion(target, self._approach, refusal=error.message))
+            raise
+        self.motions.append(_motion_of(plan))
+        return plan
+
+    def _require_patient_checked(self, plan: MotionPlan) -> None:
+        if self._patient is None:
+            return
+        if plan.clearance is None:
+            raise PatientNotChecked("the device daemon has no model of the room: the clearance was not checked")
+        if any(PATIENT in pair for pair in plan.clearance.unchecked):
+            raise PatientNotChecked("the patient is not on the table top of the device daemon's model")
+
     async def hold(self, reason: str) -> None:
         """See :class:`isoalign.positioning.CouchPort`."""
         await self._client.hold(reason)
+
+
+def _motion_of(plan: MotionPlan) -> CouchMotion:
+    found = plan.clearance
+    if found is None:
+        return CouchMotion(plan.target, plan.approach, plan.start)
+    left_out = dict.fromkeys((*(first for first, _ in found.unchecked), *NOT_MODELLED))
+    least = LeastClearance(found.least_mm, found.required_mm, found.parts, found.position)
+    return CouchMotion(plan.target, plan.approach, plan.start, least, tuple(left_out))
 
 
 class DaemonImagers:

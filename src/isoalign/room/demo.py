@@ -28,6 +28,7 @@ from isoalign.positioning import setup_position
 from isoalign.records import SessionRecord, SimulationTruth
 from isoalign.room.archives import ArchiveKind
 from isoalign.room.cases import Case, builtin_case, read_case, store_case
+from isoalign.room.clearance import example_clearance
 from isoalign.room.client import RoomClient
 from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
 from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
@@ -95,7 +96,10 @@ class _Demonstration:
         self._kind = ArchiveKind(options.archive)
         base = load_settings(options.config)
         self._settings = base.model_copy(
-            update={"storage": StorageSettings(folder=(options.output / "room-data").resolve())}
+            update={
+                "storage": StorageSettings(folder=(options.output / "room-data").resolve()),
+                "clearance": base.clearance or example_clearance(),
+            }
         )
 
     async def run(self) -> SessionRecord:
@@ -168,8 +172,9 @@ class _Demonstration:
             structure_set_uid=case.structure_set_uid,
         )
         self._say("done", f"plan {loaded['plan_label']}, {loaded['slices']} slices", None)
-        await self._move(room, client, "Couch to the set-up position", "move_to_setup")
+        moved = await self._move(room, client, "Couch to the set-up position", "move_to_setup")
         self._say("done", "", None)
+        self._say_clearance(moved)
         found = await self._act(client, "Orthogonal kV pair and 2D/3D match", "image_and_match")
         self._say("done", _found_in_words(found), None)
         correction = found["correction"]
@@ -179,19 +184,26 @@ class _Demonstration:
             self._say("note", f"limited and re-centred: {', '.join(correction['limited_axes'])}", None)
         await self._act(client, "Approve (first act)", "approve", correction_id=correction["id"], user=USER)
         self._say("done", f"correction {correction['id']} approved by '{USER}'; nothing has moved", None)
-        await self._move(room, client, "Move (second act)", "move")
+        moved = await self._move(room, client, "Move (second act)", "move")
         self._say("done", "", None)
+        self._say_clearance(moved)
         proof = await self._act(client, "Second kV pair and match", "image_and_match")
         verdict = "within" if proof["within_tolerance"] else "OUT OF"
         self._say("done", f"residual {_found_in_words(proof)}: {verdict} tolerance", None)
         sent = await self._act(client, "RT Images and Spatial Registrations to the archive (C-STORE)", "export")
         self._say("done", f"{len(sent['objects'])} objects", None)
 
-    async def _move(self, room: SimulatedRoom, client: RoomClient, title: str, act: str) -> None:
+    def _say_clearance(self, moved: dict[str, Any]) -> None:
+        words = f"clearance on the way: {moved['clearance']}"
+        if moved["not_checked"]:
+            words += f"; not checked: {', '.join(moved['not_checked'])}"
+        self._say("note", words, None)
+
+    async def _move(self, room: SimulatedRoom, client: RoomClient, title: str, act: str) -> dict[str, Any]:
         pendant = room.control("pendant")
         pressed = asyncio.create_task(asyncio.to_thread(pendant.ask, "press"))
         try:
-            await self._act(client, f"{title} (enable bar pressed on the pendant)", act)
+            return await self._act(client, f"{title} (enable bar pressed on the pendant)", act)
         finally:
             await pressed
             await asyncio.to_thread(pendant.ask, "release")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,8 +16,12 @@ from typing import Any
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import IpcError, NoDaemonFound, PeerGone, SeveralDaemons
-from isoalign.devices.link_decode import LinkLine, decode_records, fields_in_words
+from isoalign.devices.image_log import decode_image_records
+from isoalign.devices.ipc import answers
+from isoalign.devices.link_decode import LinkLine, decode_records, line_in_words
 from isoalign.devices.link_log import read_log
+from isoalign.devices.registry import RunningDaemon, running_daemons
+from isoalign.devices.replay_summary import ReplaySummary, replay_summary
 from isoalign.devices.status import WAITING_FOR_ENABLE, MotionPlan, MotionProgress, RawImage, RoomDeviceStatus
 from isoalign.geometry import TableTopPosition
 from isoalign.records import Technique
@@ -31,41 +33,48 @@ __all__ = [
     "MotionPlan",
     "MotionProgress",
     "RawImage",
+    "ReplaySummary",
     "RoomDeviceStatus",
     "carry_out",
     "clear",
     "decode_log",
     "expose",
-    "fields_in_words",
     "find_socket",
     "hold",
+    "line_in_words",
     "prepare_move",
     "read_status",
+    "replay_summary",
 ]
 
-RUN_FOLDERS = "isoalign-*/daemon.socket"
-"""Where the rooms of this computer run, below the folder for temporary files."""
 CONNECT_S = 2.0
 
 
-def find_socket(given: Path | None) -> Path:
-    """The socket of the device daemon: the one that was named, else that of the only room that runs here.
+def find_socket(given: Path | None, room: str | None = None) -> Path:
+    """The socket of the device daemon: the one that was named, that of the room that was named, or of the only one.
 
     Raises
     ------
-    NoDaemonFound, SeveralDaemons
+    NoDaemonFound, SeveralDaemons, RuntimeFolderUnsafe
     """
     if given is not None:
-        if not _answers(given):
+        if not answers(given):
             raise NoDaemonFound(f"no device daemon answers at {given}")
         return given
-    running = [path for path in sorted(Path(tempfile.gettempdir()).glob(RUN_FOLDERS)) if _answers(path)]
-    if not running:
-        raise NoDaemonFound("no room runs on this computer, as far as can be seen")
-    if len(running) > 1:
-        names = [str(path) for path in running]
-        raise SeveralDaemons(f"several rooms run on this computer: {', '.join(names)}", sockets=names)
-    return running[0]
+    running = running_daemons()
+    wanted = [one for one in running if room is None or one.room.casefold() == room.casefold()]
+    if not wanted:
+        missing = "no room of this user runs on this computer" if room is None else f"no room {room!r} runs here"
+        others = f"; these do: {_listed(running)}" if running else ""
+        raise NoDaemonFound(missing + others)
+    if len(wanted) > 1:
+        sockets = [str(one.socket) for one in wanted]
+        raise SeveralDaemons(f"several rooms run on this computer: {_listed(wanted)}", sockets=sockets)
+    return wanted[0].socket
+
+
+def _listed(daemons: Sequence[RunningDaemon]) -> str:
+    return ", ".join(str(one) for one in daemons)
 
 
 def read_status(path: Path) -> RoomDeviceStatus:
@@ -173,7 +182,7 @@ class DecodedLog:
 def decode_log(path: Path) -> DecodedLog:
     """A recorded link as messages; raises LinkLogUnreadable, also while its lines are read."""
     header, records = read_log(path)
-    lines = decode_records(records)
+    lines = decode_image_records(records) if header.holds_images else decode_records(records)
     return DecodedLog(header.link, header.device.name, header.began_at, header.monotonic_s, lines)
 
 
@@ -182,14 +191,3 @@ async def _client(path: Path) -> DeviceClient:
         return await DeviceClient.connect(path, client="command line", timeout_s=CONNECT_S)
     except PeerGone as error:
         raise NoDaemonFound(f"no device daemon answers at {path}") from error
-
-
-def _answers(path: Path) -> bool:
-    """Whether somebody listens there; a socket that a killed daemon has left behind does not."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(CONNECT_S)
-            connection.connect(str(path))
-    except OSError:
-        return False
-    return True

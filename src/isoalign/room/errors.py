@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoalign.errors import ConfigurationError, InputDataError, IsoalignError, StorageError
+from isoalign.errors import ConfigurationError, InputDataError, IsoalignError, PositioningError, StorageError
 
 
 class SettingsInvalid(ConfigurationError):
@@ -33,6 +33,13 @@ class ProgramMissing(IsoalignError):
     code = "room.program-missing"
     exit_code = 10
     default_hint = "Install it, or leave the option out."
+
+
+class PatientNotChecked(PositioningError):
+    """The room has a model for the clearance of motions, but this motion was planned without the patient in it."""
+
+    code = "room.patient-not-checked"
+    default_hint = "Load the patient again; if it stays so, start the room anew with [clearance] in its configuration."
 
 
 # --- files of positions -------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from isoalign.devices.client import DeviceClient
+from isoalign.devices.status import DIRECT
 from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_table
 from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
@@ -99,7 +100,8 @@ class Room:
         except BaseException:
             self._stack.close()
             raise
-        self._couch = DaemonCouch(self._devices)
+        couch = self.settings.couch
+        self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach)
         self._imagers = DaemonImagers(self._devices, self.settings)
 
     def acquire(self, technique: Technique | None = None) -> tuple[Radiograph, ...]:

@@ -29,6 +29,7 @@ from isoalign.dicom.objects import (
     write_file,
 )
 from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Verdict, Volume
+from isoalign.room.clearance import PatientSurface, patient_surface
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.settings import RoomSettings
 from isoalign.storage import Database, OutboxState
@@ -43,7 +44,10 @@ ProgressCallback = Callable[[str, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class PatientLoad:
-    """A patient as loaded over DICOM, with the CT prepared for matching; and how long each took."""
+    """A patient as loaded over DICOM, with the CT prepared for matching; and how long each took.
+
+    ``surface`` is None where the room checks no clearance.
+    """
 
     plan: Plan
     structure_set: StructureSet
@@ -52,6 +56,7 @@ class PatientLoad:
     prepared: PreparedVolume
     dicom_s: float
     prepare_s: float
+    surface: PatientSurface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class PatientData:
         dicom, storage = settings.dicom, settings.storage
         self._clock = clock
         self._machine_name = settings.machine_name
+        self._checks_clearance = settings.clearance is not None and settings.couch is not None
         self._archive = Peer(dicom.archive.ae_title, dicom.archive.host, dicom.archive.port)
         self._node = NodeSettings(
             ae_title=dicom.ae_title,
@@ -126,15 +132,17 @@ class PatientData:
         self._database.audit.append("patient loaded", {"plan": plan_uid, "slices": len(loaded.volume.hounsfield)})
         on_progress("preparing the CT for matching", None)
         prepared = prepare(loaded.volume)
+        surface = patient_surface(loaded.structure_set, loaded.volume) if self._checks_clearance else None
         done = self._clock.monotonic_s()
         return PatientLoad(
             loaded.plan,
             loaded.structure_set,
             loaded.volume,
-            loaded.warnings,
+            (*loaded.warnings, *([surface.warning] if surface and surface.warning else [])),
             prepared,
             received - began,
             done - received,
+            surface,
         )
 
     def queue_results(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> tuple[QueuedResult, ...]:

@@ -28,9 +28,10 @@ from isoalign import __version__
 from isoalign.clock import Clock, SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.ipc import IpcCall, IpcServer, Peer, Reply
+from isoalign.devices.status import DIRECT
 from isoalign.errors import IsoalignError, error_to_wire
-from isoalign.geometry import Representation, planned_fixed_from_dicom
-from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State
+from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTopPosition, planned_fixed_from_dicom
+from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State, setup_position
 from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
 from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
 from isoalign.room.logs import configure_logging, pseudonym
@@ -66,6 +67,7 @@ class RoomService:
         self._act = asyncio.Lock()
         self._progress: Progress = _no_progress
         self._session: PositioningSession | None = None
+        self._couch: DaemonCouch | None = None
         self._load: PatientLoad | None = None
         self._session_id = ""
         self._started_at: datetime = clock.utc()
@@ -97,7 +99,7 @@ class RoomService:
         plan_uid = call.require("plan_uid", str)
         structure_set_uid = call.params.get("structure_set_uid")
         beam_number = call.params.get("beam_number")
-        self._session, self._load, self._last_error = None, None, None
+        self._session, self._couch, self._load, self._last_error = None, None, None, None
         self._queued, self._exported = (), ()
         self._session_id = uuid.uuid4().hex[:12]
         self._started_at = self._clock.utc()
@@ -110,10 +112,12 @@ class RoomService:
         await asyncio.to_thread(_settle_memory)
         beam = load.plan.beam(beam_number)
         planned = planned_fixed_from_dicom(load.plan.patient_position, beam.isocentre_mm)
+        couch = DaemonCouch(self._devices, DIRECT if self._settings.couch is None else self._settings.couch.approach)
+        await _place(load, couch, planned, setup_position(beam, self._settings.session_settings().default_setup))
         matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
         session = PositioningSession(
             self._settings.session_settings(),
-            DaemonCouch(self._devices),
+            couch,
             DaemonImagers(self._devices, self._settings),
             matcher,
             self._clock,
@@ -123,7 +127,7 @@ class RoomService:
         session.started_s = began
         session.timeline.extend(_load_timeline(load))
         await self._devices.clear("session start", "room")
-        self._session, self._load = session, load
+        self._session, self._couch, self._load = session, couch, load
         _log.info("patient loaded", session=self._session_id, patient=pseudonym(load.plan.patient.patient_id))
         return {
             "session_id": self._session_id,
@@ -134,11 +138,15 @@ class RoomService:
         }
 
     async def _do_move_to_setup(self, _: IpcCall, __: Progress) -> dict[str, Any]:
-        return {"target": list((await self._need_session().move_to_setup()).values)}
+        target = await self._need_session().move_to_setup()
+        return {"target": list(target.values), **self._last_clearance()}
 
     async def _do_image_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
         session = self._need_session()
         match = await session.image_and_match()
+        assert self._load is not None
+        assert self._couch is not None
+        await _place(self._load, self._couch, match.found, session.passes[-1].table_top)
         residual = match.residual
         answer: dict[str, Any] = {
             "verdict": match.verdict.value,
@@ -168,7 +176,14 @@ class RoomService:
         return {"approved_at": approval.approved_at.isoformat()}
 
     async def _do_move(self, _: IpcCall, __: Progress) -> dict[str, Any]:
-        return {"arrived": list((await self._need_session().move_by_correction()).values)}
+        arrived = await self._need_session().move_by_correction()
+        return {"arrived": list(arrived.values), **self._last_clearance()}
+
+    def _last_clearance(self) -> dict[str, Any]:
+        """Of the motion that has just ended."""
+        assert self._couch is not None
+        last = self._couch.motions[-1]
+        return {"clearance": last.clearance_in_words, "not_checked": list(last.not_checked)}
 
     async def _do_correct_again(self, _: IpcCall, __: Progress) -> dict[str, Any]:
         return {"correction_id": self._need_session().correct_again().correction_id}
@@ -239,6 +254,7 @@ class RoomService:
             correction=session.correction,
             approval=session.approval,
             arrived=session.arrived,
+            motions=() if self._couch is None else tuple(self._couch.motions),
             exported=self._exported,
             timeline=tuple(session.timeline),
             warnings=tuple(load.warnings),
@@ -300,6 +316,14 @@ class RoomService:
                     await asyncio.wait([task])
 
         return stream
+
+
+async def _place(
+    load: PatientLoad, couch: DaemonCouch, fixed_from_dicom: Pose[Fixed, DicomPatient], position: TableTopPosition
+) -> None:
+    """Tell the device daemon where the patient lies on the table top, where the clearance is checked."""
+    if load.surface is not None:
+        await couch.carry(await asyncio.to_thread(load.surface.parts, fixed_from_dicom, position))
 
 
 def _settle_memory() -> None:

@@ -101,6 +101,7 @@ class CouchSettings(Section):
     tcp: Address | None = None
     travel: TravelSettings = TravelSettings()
     setup_position: PositionSettings = PositionSettings()
+    approach: Literal["direct", "unidirectional"] = "direct"
 
     @model_validator(mode="after")
     def _setup_within_travel(self) -> Self:
@@ -108,6 +109,18 @@ class CouchSettings(Section):
         if over:
             raise ValueError(f"setup_position lies outside travel: {', '.join(over)}")
         return self
+
+
+class ClearanceSettings(Section):
+    """What couch and patient must keep clear of, and where the rest of the machine stands."""
+
+    model: Annotated[str, Field(min_length=1, description='"example", or a JSON or TOML file')]
+    required_mm: Positive = 30.0
+    step_mm: Positive = 2.0
+    timeout_s: Positive = 5.0
+    gantry_angle_deg: float | None = Field(default=None, description="None is unknown, and never clear")
+    snout_extension_mm: float | None = None
+    arm_angles_deg: dict[str, float] = Field(default_factory=dict)
 
 
 class ImagerSettings(Section):
@@ -209,6 +222,7 @@ class RoomSettings(Section):
     tolerance: ToleranceSettings = ToleranceSettings()
     correction: CorrectionSettings = CorrectionSettings()
     couch: CouchSettings | None = None
+    clearance: ClearanceSettings | None = None
     pendant: Address | None = None
     imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]
     technique: TechniqueSettings = TechniqueSettings()

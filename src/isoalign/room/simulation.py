@@ -19,6 +19,7 @@ from typing import Any, Self
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTop, TableTopPosition, fixed_from_table
 from isoalign.records import Volume
 from isoalign.room.archives import ArchiveKind, start_archive
+from isoalign.room.clearance import daemon_clearance
 from isoalign.room.loopback import free_port
 from isoalign.room.processes import ChildProcess, ProcessGroup
 from isoalign.room.settings import CouchSettings, RoomSettings
@@ -270,6 +271,7 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
     couch = settings.couch
     config: dict[str, Any] = {
         "socket": str(socket_path),
+        "room": settings.name,
         "couch": None if couch is None else _couch_address(couch),
         "pendant": None if settings.pendant is None else settings.pendant.model_dump(),
         "imagers": [
@@ -283,6 +285,7 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
         ],
     }
     if couch is not None:
+        config["clearance"] = daemon_clearance(settings.clearance)
         config["limits"] = {axis: list(limits) for axis, limits in couch.travel.limits().ranges.items()}
     path = folder / "daemon.json"
     path.write_text(json.dumps(config), encoding="utf-8")

@@ -8,12 +8,15 @@ import os
 import pty
 import signal
 import sys
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from isoalign.records import Technique
 
 pytestmark = pytest.mark.system
 
@@ -242,3 +245,62 @@ async def test_expose_writes_every_image_with_how_it_was_taken(
     code, _, err = await call("expose", "B", "--output", str(tmp_path), "--socket", bare_room.socket)
     assert code == 5
     assert "device.unknown-imager" in err
+
+
+async def test_the_only_room_is_found_without_being_named(bare_room: Any, tmp_path: Path) -> None:
+    """By the entry that its daemon writes when it serves, and removes when it ends."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        daemon = await bare_room.start_daemon(room="Gantry 7")
+        code, out, _ = await call("couch", "status", "--json")
+        assert code == 0
+        assert json.loads(out)["mode"] == "ABSENT"
+        code, _, _ = await call("couch", "hold", "--room", "gantry 7")
+        assert code == 0
+        code, _, err = await call("couch", "status", "--room", "Gantry 8")
+        assert code == 5
+        assert "Gantry 7" in err
+        assert await bare_room.end(daemon) == 0
+        assert list((runtime / "isoalign").iterdir()) == []
+
+
+async def test_a_recorded_motion_and_exposure_are_played_and_read_again(
+    bare_room: Any, start_machines: Callable[[Any], Awaitable[None]], tmp_path: Path
+) -> None:
+    await start_machines(bare_room)
+    imager = await bare_room.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+    addresses = {part: imager.ready[part] for part in ("generator", "panel", "image")}
+    await bare_room.start_daemon(imagers=[{"name": "A", **addresses}], record=str(tmp_path))
+    async with await bare_room.connect() as client:
+        await bare_room.move(client, tuple(float(value) for value in TARGET))
+        [image] = await client.expose(["A"], Technique(100.0, 80.0, 40.0))
+    assert await bare_room.end(bare_room.daemon) == 0
+    files = {path.name.split(".")[0]: str(path) for path in tmp_path.glob("*.linklog")}
+    assert set(files) == {"couch", "pendant", "generator-a", "panel-a", "image-a"}
+
+    code, out, _ = await call("protocol", "replay", files["couch"], "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["sessions"], found["errors"], found["lost_frames"]) == (1, 0, 0)
+    _, decoded, _ = await call("protocol", "decode", files["couch"], "--json", "--only", "COUCH_STATE")
+    assert found["messages"]["COUCH_STATE"] == len(decoded.splitlines()) - 1 > 50
+    answers = [event["text"] for event in found["events"] if event["kind"] == "COMMAND_EVENT"]
+    assert [" status DONE" in text for text in answers].count(True) >= 1
+    modes = [event["text"] for event in found["events"] if event["text"].startswith("mode ")]
+    assert any("OPERATION_ENABLED" in text for text in modes), modes
+
+    code, out, _ = await call("protocol", "replay", files["panel-a"], "--json")
+    assert [event["kind"] for event in json.loads(out)["events"]].count("FRAME_READY") == 1
+
+    code, out, _ = await call("protocol", "decode", files["image-a"], "--json")
+    _, *lines = [json.loads(line) for line in out.splitlines()]
+    chunks = [line["fields"] for line in lines if line["message"] == "IMAGE_CHUNK"]
+    assert sum(chunk["row_count"] for chunk in chunks) == 200
+    pixels = image.pixels.astype("<u2")
+    for chunk in chunks:
+        rows = pixels[chunk["first_row"] : chunk["first_row"] + chunk["row_count"]]
+        assert chunk["pixels_crc"] == zlib.crc32(rows.tobytes())
+    [end] = [line["fields"] for line in lines if line["message"] == "IMAGE_END"]
+    assert end["pixels_crc"] == zlib.crc32(pixels.tobytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -29,10 +29,10 @@ def iec(*values: float) -> TableTopPosition:
 
 
 @pytest.fixture
-def start(bare_room: Any, start_machines: Callable[[Any], None]) -> Callable[..., Any]:
-    def begin(**config: Any) -> Any:
-        start_machines(bare_room)
-        bare_room.start_daemon(**config)
+def start(bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
+    async def begin(**config: Any) -> Any:
+        await start_machines(bare_room)
+        await bare_room.start_daemon(**config)
         return bare_room
 
     return begin
@@ -65,8 +65,9 @@ async def refusal(act: Any) -> str:
     return caught.value.remote_code
 
 
-async def test_speed_classes_hold_on_the_true_couch(start: Callable[..., Any]) -> None:
-    room = start(speed_class="service")
+@pytest.mark.lockstep
+async def test_speed_classes_hold_on_the_true_couch(start: Callable[..., Awaitable[Any]]) -> None:
+    room = await start(speed_class="service")
     async with await ready(room) as client:
         plan = await client.prepare(iec(*NEAR))
         assert plan.speed == "service"
@@ -78,12 +79,12 @@ async def test_speed_classes_hold_on_the_true_couch(start: Callable[..., Any]) -
         assert (await client.status()).interlocks == ()
 
 
-async def test_fast_needs_a_clearance_for_everybody_and_is_fast(start: Callable[..., Any]) -> None:
+async def test_fast_needs_a_clearance_for_everybody_and_is_fast(start: Callable[..., Awaitable[Any]]) -> None:
     parts = [
         {"name": "table top", "frame": "table_top", "vertices_mm": TOP},
         {"name": "post", "frame": "fixed", "vertices_mm": POST},
     ]
-    room = start(clearance={"room": {"parts": parts, "uncertainty_mm": 0.0, "patient_unchecked": True}})
+    room = await start(clearance={"room": {"parts": parts, "uncertainty_mm": 0.0, "patient_unchecked": True}})
     async with await ready(room) as client:
         with pytest.raises(RemoteError, match="not checked for patient") as caught:
             await client.prepare(iec(*FAR), speed="fast")
@@ -98,12 +99,13 @@ async def test_fast_needs_a_clearance_for_everybody_and_is_fast(start: Callable[
 
 
 @pytest.fixture
-async def remote(start: Callable[..., Any]) -> AsyncIterator[tuple[Any, DeviceClient]]:
-    room = start(observation="remote", dry_run_expiry_s=1000.0)
+async def remote(start: Callable[..., Awaitable[Any]]) -> AsyncIterator[tuple[Any, DeviceClient]]:
+    room = await start(observation="remote", dry_run_expiry_s=1000.0)
     async with await ready(room) as client:
         yield room, client
 
 
+@pytest.mark.lockstep
 async def test_from_outside_every_motion_needs_a_dry_run_of_its_path(remote: tuple[Any, DeviceClient]) -> None:
     room, client = remote
     before = (await room.truth())["position"]
@@ -120,6 +122,7 @@ async def test_from_outside_every_motion_needs_a_dry_run_of_its_path(remote: tup
     assert await refusal(anext(client.execute(other))) == "device.dry-run-missing"
 
 
+@pytest.mark.lockstep
 async def test_a_dry_run_that_was_ended_allows_nothing(remote: tuple[Any, DeviceClient]) -> None:
     room, client = remote
     dry = await client.prepare(iec(*NEAR), dry_run=True)
@@ -131,6 +134,7 @@ async def test_a_dry_run_that_was_ended_allows_nothing(remote: tuple[Any, Device
     assert await refusal(anext(client.execute(await client.prepare(iec(*NEAR))))) == "device.dry-run-missing"
 
 
+@pytest.mark.lockstep
 async def test_a_moving_couch_asks_for_a_beam_hold(room: Any, client: DeviceClient) -> None:
     assert not (await client.status()).beam_hold_requested
     steps = await room.begin_move(client)
@@ -142,12 +146,14 @@ async def test_a_moving_couch_asks_for_a_beam_hold(room: Any, client: DeviceClie
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.lockstep
 async def test_a_room_without_a_beam_takes_no_state_of_one(room: Any, client: DeviceClient) -> None:
     assert await refusal(client.beam_state("off", 1)) == "device.not-present"
 
 
-async def test_only_one_program_tells_the_beam(start: Callable[..., Any]) -> None:
-    room = start(beam=True)
+@pytest.mark.lockstep
+async def test_only_one_program_tells_the_beam(start: Callable[..., Awaitable[Any]]) -> None:
+    room = await start(beam=True)
     async with await room.connect() as first:
         await first.beam_state("off", 1)
         async with await room.connect() as second:
@@ -161,6 +167,7 @@ async def test_only_one_program_tells_the_beam(start: Callable[..., Any]) -> Non
                     break
 
 
+@pytest.mark.lockstep
 async def test_the_first_fault_is_remembered_with_what_was_seen_around_it(room: Any, client: DeviceClient) -> None:
     steps = await room.begin_move(client)
     while (await anext(steps)).elapsed_s < 2.2:

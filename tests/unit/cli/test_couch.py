@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from isoalign.cli import main
 from isoalign.cli.couch import fault_lines
+from isoalign.room.devices_tools import find_socket
 
 TARGET = ["1", "700", "-120", "0", "0", "-5"]
 
@@ -20,7 +23,7 @@ TARGET = ["1", "700", "-120", "0", "0", "-5"]
 def run_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where rooms would run: empty, and short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="i") as folder:
-        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
 
 
@@ -49,21 +52,48 @@ def test_a_socket_that_nobody_listens_at(run_folders: Path, capsys: pytest.Captu
     assert str(left_behind) in capsys.readouterr().err
 
 
-def test_several_rooms_must_be_told_apart(run_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rooms = [socket.socket(socket.AF_UNIX) for _ in range(2)]
-    try:
-        for name, room in zip("ab", rooms, strict=True):
-            (run_folders / f"isoalign-{name}").mkdir()
-            room.bind(str(run_folders / f"isoalign-{name}" / "daemon.socket"))
-            room.listen()
-        assert main(["couch", "status"]) == 5
-        told = capsys.readouterr().err
-        assert "device.several-daemons" in told
-        assert "isoalign-a" in told
-        assert "isoalign-b" in told
-    finally:
-        for room in rooms:
-            room.close()
+@pytest.fixture
+def two_rooms(run_folders: Path) -> Iterator[dict[str, Path]]:
+    """Two processes that serve a socket, as two daemons would."""
+    serve = (
+        "import socket, sys\n"
+        "from pathlib import Path\n"
+        "from isoalign.devices.registry import registered\n"
+        "with socket.socket(socket.AF_UNIX) as ours:\n"
+        "    ours.bind(sys.argv[2]); ours.listen()\n"
+        "    with registered(sys.argv[1], Path(sys.argv[2])):\n"
+        "        print('ready', flush=True); sys.stdin.read()\n"
+    )
+    sockets = {name: run_folders / str(number) for number, name in enumerate(("Gantry 1", "Gantry 2"))}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", serve, name, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name, path in sockets.items()
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    yield sockets
+    for process in started:
+        process.communicate(timeout=10)
+
+
+def test_several_rooms_must_be_told_apart(two_rooms: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["couch", "status"]) == 5
+    told = capsys.readouterr().err
+    assert "device.several-daemons" in told
+    for name, path in two_rooms.items():
+        assert f"{name} ({path})" in told
+    assert "--room" in told
+
+
+def test_a_room_is_found_by_its_name(two_rooms: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert find_socket(None, "gantry 2") == two_rooms["Gantry 2"]
+    assert main(["couch", "status", "--room", "Gantry 3"]) == 5
+    told = capsys.readouterr().err
+    assert "device.no-daemon" in told
+    assert "Gantry 1" in told
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from isoalign.cli import main
 
 
 def test_no_room_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert main(["expose", "A", "--output", str(tmp_path / "images"), "--json"]) == 5
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "device.no-daemon"
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from isoalign.records import Outcome, Verdict
+from isoalign.records import CouchMotion, LeastClearance, Outcome, Verdict
 from isoalign.reports import (
     ReportNotWritable,
     record_to_json,
@@ -209,8 +210,6 @@ def test_json_has_units_in_keys_and_the_numbers(made_session: Any) -> None:
 
 
 def test_terminal_summary_names_outcome_and_residual(made_session: Any) -> None:
-    from rich.console import Console
-
     stream = io.StringIO()
     Console(file=stream, width=100).print(session_summary(made_session.record, Path("out/report.html")))
     shown = stream.getvalue()
@@ -218,3 +217,44 @@ def test_terminal_summary_names_outcome_and_residual(made_session: Any) -> None:
     assert "0.21 mm of 1 mm" in shown
     assert "out/report.html" in shown
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 100
+
+
+def with_motions(record: Any) -> Any:
+    near = LeastClearance(98.4, 41.2, ("nozzle", "patient slab 1"), record.correction.target)
+    return replace(
+        record,
+        motions=(
+            CouchMotion(record.correction.target, "direct", record.correction.start, near, ("immobilisation",)),
+            CouchMotion(record.correction.start, "unidirectional", refusal="table top and <wall> keep only 3.0 mm"),
+            CouchMotion(record.correction.start, "direct", record.correction.start),
+        ),
+    )
+
+
+def test_the_clearance_of_every_motion_is_told_with_what_was_not_checked(made_session: Any) -> None:
+    record = with_motions(made_session.record)
+    page = session_report_html(record)
+    table = page[page.index("Clearance on the way") : page.index("</table>", page.index("Clearance on the way"))]
+    assert ">98<" in table
+    assert ">41<" in table
+    assert "nozzle and patient slab 1" in table
+    assert "immobilisation" in table
+    assert "refused: table top and &lt;wall&gt; keep only 3.0 mm" in table
+    assert "not checked" in table
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(session_summary(record))
+    assert "clearance, motion 1: 98 mm between nozzle and patient slab 1 (41 required)" in stream.getvalue()
+    assert "clearance, motion 3: not checked" in stream.getvalue()
+    assert "not checked: immobilisation" in stream.getvalue()
+    first, second, third = record_to_json(record)["motions"]
+    assert first["clearance"]["least_mm"] == 98.4
+    assert first["clearance"]["parts"] == ["nozzle", "patient slab 1"]
+    assert first["refusal"] is None
+    assert second["clearance"] is None
+    assert second["refusal"].startswith("table top")
+    assert third["clearance_in_words"] == "not checked"
+
+
+def test_a_session_without_motions_says_nothing_about_clearance(made_session: Any, html: str) -> None:
+    assert made_session.record.motions == ()
+    assert "Clearance on the way" not in html

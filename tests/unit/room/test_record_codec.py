@@ -25,8 +25,10 @@ from isoalign.geometry import (
 from isoalign.records import (
     Acquisition,
     Correction,
+    CouchMotion,
     ExportedObject,
     ImagingPass,
+    LeastClearance,
     Match,
     Outcome,
     Purpose,
@@ -93,6 +95,16 @@ def session_record() -> SessionRecord:
         ("a warning",),
         SimulationTruth(residual_of(error), residual_of(error.inverse()), 3),
         {"isoalign": "0"},
+        (
+            CouchMotion(
+                target,
+                "direct",
+                position,
+                LeastClearance(98.4, 41.0, ("nozzle", "patient slab 1"), position),
+                ("immobilisation",),
+            ),
+            CouchMotion(target, "unidirectional", refusal="too near"),
+        ),
     )
 
 

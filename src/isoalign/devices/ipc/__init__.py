@@ -7,6 +7,6 @@ and an end; a request without ``id`` is a notice and gets no answer. Any number 
 
 from isoalign.devices.ipc.client import IpcClient
 from isoalign.devices.ipc.server import Handler, IpcCall, IpcServer, Peer
-from isoalign.devices.ipc.wire import JsonObject, Reply
+from isoalign.devices.ipc.wire import JsonObject, Reply, answers
 
-__all__ = ["Handler", "IpcCall", "IpcClient", "IpcServer", "JsonObject", "Peer", "Reply"]
+__all__ = ["Handler", "IpcCall", "IpcClient", "IpcServer", "JsonObject", "Peer", "Reply", "answers"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Self
 import structlog
 
 from isoalign.devices.errors import BadParameters, InternalError, IpcError, IpcProtocolError, UnknownMethod
-from isoalign.devices.ipc.wire import LINE_LIMIT_BYTES, JsonObject, Message, Reply, read_message, write_message
+from isoalign.devices.ipc.wire import LINE_LIMIT_BYTES, JsonObject, Message, Reply, answers, read_message, write_message
 from isoalign.errors import IsoalignError, error_to_wire
 
 _log = structlog.get_logger("isoalign.ipc")
@@ -120,7 +119,7 @@ class IpcServer:
                 hint="Use a shorter folder, e.g. one under /tmp or $XDG_RUNTIME_DIR.",
             )
         if self.path.is_socket():
-            if _answers(self.path):
+            if answers(self.path):
                 raise IpcError(f"another process serves {self.path} already", hint="Stop it, or use another path.")
             self.path.unlink()
         try:
@@ -255,12 +254,3 @@ async def _closed_at_once(events: AsyncIterator[Any]) -> AsyncIterator[AsyncIter
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-        return True

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from isoalign.devices.errors import IpcProtocolError
 
 JsonObject = dict[str, Any]
 
+ANSWER_S = 2.0
 LINE_LIMIT_BYTES = 1 << 20
 ATTACHMENT_LIMIT_BYTES = 256 << 20
 """The most that one message may announce in all its attachments."""
@@ -110,3 +113,14 @@ async def write_message(
     for attachment in attachments:
         writer.write(attachment)
     await writer.drain()
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a socket; one that a killed daemon has left behind has nobody."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(ANSWER_S)
+            connection.connect(str(path))
+    except OSError:
+        return False
+    return True

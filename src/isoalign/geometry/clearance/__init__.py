@@ -14,6 +14,7 @@ from isoalign.geometry.clearance.checks import (
 from isoalign.geometry.clearance.convex_parts import PATIENT, ConvexPart, patient_hull
 from isoalign.geometry.clearance.default_room import default_room, default_room_without_patient
 from isoalign.geometry.clearance.errors import ClearanceTooSmall, ClearanceUnknown, DistanceFailed, InvalidPart
+from isoalign.geometry.clearance.fewer_corners import with_fewer_corners
 from isoalign.geometry.clearance.room_model import MachineState, RoomModel, table_against_room
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "default_room_without_patient",
     "patient_hull",
     "table_against_room",
+    "with_fewer_corners",
 ]
