@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from isoalign.clock import Clock
 from isoalign.dicom.node import (
+    Caller,
     NodeSettings,
     Peer,
     ReceiverSettings,
@@ -96,7 +97,7 @@ class PatientData:
                     ae_title=dicom.ae_title,
                     host=dicom.host,
                     port=dicom.port,
-                    calling_ae_titles=(dicom.archive.ae_title,),
+                    callers=(Caller(dicom.archive.ae_title),),
                 ),
                 ObjectStore(storage.folder / "received", self._database.instances),
             )

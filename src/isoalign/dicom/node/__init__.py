@@ -2,22 +2,28 @@
 
 from isoalign.dicom.node.associations import echo
 from isoalign.dicom.node.load import LoadedCase, LoadProgress, load_patient
+from isoalign.dicom.node.notices import Notice, NoticeKind
 from isoalign.dicom.node.outbox import RetryPolicy, drain_outbox
 from isoalign.dicom.node.receiver import StorageReceiver
 from isoalign.dicom.node.retrieve import RetrieveReport, retrieve
 from isoalign.dicom.node.send import StoreResult, require_stored, send
-from isoalign.dicom.node.settings import NodeSettings, Peer, ReceiverSettings
+from isoalign.dicom.node.settings import Caller, NodeSettings, Peer, ReceiverSettings
+from isoalign.dicom.node.tls import TlsSettings
 
 __all__ = [
+    "Caller",
     "LoadProgress",
     "LoadedCase",
     "NodeSettings",
+    "Notice",
+    "NoticeKind",
     "Peer",
     "ReceiverSettings",
     "RetrieveReport",
     "RetryPolicy",
     "StorageReceiver",
     "StoreResult",
+    "TlsSettings",
     "drain_outbox",
     "echo",
     "load_patient",

@@ -1,10 +1,12 @@
 """What this node does to pynetdicom, in one place.
 
 * No logging of messages (they carry patient names) and none of the debug handlers (they cost time).
-* ``TCP_NODELAY`` on every connection: without it a peer's delayed acknowledgement stalls each message.
-* A PDU may not be longer than was offered: pynetdicom would read whatever length a peer announces into memory.
+* Connections are bounded ones (:mod:`isoalign.dicom.node.connection`), admitted before pynetdicom sees them
+  (:mod:`isoalign.dicom.node.admission`).
 * The requestor's reactor thread stays parked while we wait for responses: it can otherwise take a response off the
   queue before the waiting call sees it, and the call runs into its time-out.
+* A time-out leaves the association open, so that it can be released as the conformance statement wants it.
+* What follows a request on the same association (a storage commitment report) is sent by the reactor's own thread.
 """
 
 # This module reaches into pynetdicom on purpose; every other module of the room uses its public interface.
@@ -12,97 +14,84 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from typing import Any, cast
+from typing import Any
 
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 from isoalign.dicom import identity
+from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits, give_up_waiting
 
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
-PDU_HEADER_BYTES = 6
-ASSOCIATION_PDU_BYTES = 65_536
-"""Least size that is accepted for any PDU, so that a long association request always fits."""
+OBJECT_BYTES = 512 * 1024 * 1024
+"""Largest data set that is received on an association of our own (none is expected)."""
 PARK_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 10.0
 
 
 class ParkingEntity(AE):
-    """An application entity whose own associations are parked; also those that pynetdicom opens for C-MOVE."""
+    """An application entity whose own associations are parked; also those that pynetdicom opens for C-MOVE.
 
-    def __init__(self, ae_title: str, pdu_bytes: int) -> None:
+    Parameters
+    ----------
+    ae_title : str
+    pdu_bytes : int
+        Largest PDU that is offered and accepted; 0: no limit is announced.
+    send_pdu_bytes : int
+        Largest PDU that is sent.
+    pdu_timeout_s : float
+        For reading or sending one PDU.
+    """
+
+    def __init__(
+        self, ae_title: str, pdu_bytes: int, *, send_pdu_bytes: int = 131_072, pdu_timeout_s: float = 30.0
+    ) -> None:
         super().__init__(ae_title)
         self.maximum_pdu_size = pdu_bytes
         self.implementation_class_uid = identity.IMPLEMENTATION_CLASS_UID
-        self._latest_socket: socket.socket | None = None
         self.implementation_version_name = identity.IMPLEMENTATION_VERSION_NAME
+        self._limits = ConnectionLimits(pdu_bytes, pdu_timeout_s, OBJECT_BYTES)
+        self._send_pdu_bytes = send_pdu_bytes
+        self._latest_socket: BoundedSocket | None = None
 
     def associate(self, *args: Any, **kwargs: Any) -> Association:
         """As in pynetdicom, with a parked reactor and a hastened connection."""
-        from pynetdicom import evt
-
-        handlers = kwargs.get("evt_handlers") or []
-        kwargs["evt_handlers"] = [*handlers, (evt.EVT_CONN_OPEN, prepare_connection)]
+        kwargs["evt_handlers"] = [*(kwargs.get("evt_handlers") or []), (evt.EVT_CONN_OPEN, _hasten)]
         association = super().associate(*args, **kwargs)
         if association.is_established:
+            _limit_sent_pdus(association, self._send_pdu_bytes)
             park(association)
         return association
 
-    def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:
-        created = super()._create_socket(*args, **kwargs)
-        self._latest_socket = created.socket
+    def _create_socket(self, association: Association, address: Any, tls_args: Any) -> BoundedSocket:
+        created = BoundedSocket(association, self._limits, address=address)
+        created.tls_args = tls_args
+        self._latest_socket = created
         return created
 
     def close_socket(self) -> None:
-        """Close the latest association's socket; pynetdicom forgets it when it cannot connect or gets no answer."""
-        if self._latest_socket is not None:
-            self._latest_socket.close()
-            self._latest_socket = None
+        """Close the latest association's socket; pynetdicom forgets it when it gets no answer."""
+        if self._latest_socket is not None and self._latest_socket.socket is not None:
+            self._latest_socket.socket.close()
+        self._latest_socket = None
 
 
-class GuardedServer(ThreadedAssociationServer):
-    """A server that closes connections from hosts it does not know before reading a byte of them."""
-
-    allowed_hosts: frozenset[str] = frozenset()
-    daemon_threads = True
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the library's signature
-        """Called by the standard library's server for each connection."""
-        return not self.allowed_hosts or client_address[0] in self.allowed_hosts
-
-
-def prepare_connection(event: Event) -> None:
-    """Handler of ``EVT_CONN_OPEN``: no delay, and a limit on the length of a PDU."""
+def _hasten(event: Event) -> None:
     connection: Any = event.assoc.dul.socket
-    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    largest = max(int(event.assoc.ae.maximum_pdu_size) or 2**31, ASSOCIATION_PDU_BYTES) + PDU_HEADER_BYTES
-    receive = connection.recv
-
-    def receive_limited(count: int) -> bytearray:
-        if count > largest:
-            give_up_waiting(event.assoc)
-            raise OSError(f"the peer announced a PDU of {count} bytes; {largest} are allowed")
-        received: bytearray = receive(count)
-        if len(received) < count:
-            give_up_waiting(event.assoc)
-        return received
-
-    connection.recv = receive_limited
+    connection.hasten()
 
 
-def give_up_waiting(association: Association) -> None:
-    """End the thread of an acceptor that still waits for an association request; it would wait for its time-out."""
-    if association.is_acceptor and association.requestor.primitive is None:
-        waiting: Any = association.dul.to_user_queue
-        waiting.put(None)
+def _limit_sent_pdus(association: Association, most: int) -> None:
+    """Lower what the peer says it takes to what we want to send; 0 stands for no limit of the peer's."""
+    for item in association.acceptor.user_information:
+        if hasattr(item, "maximum_length_received"):
+            item.maximum_length_received = min(item.maximum_length_received or most, most)
 
 
 def park(association: Association) -> None:
@@ -114,12 +103,13 @@ def park(association: Association) -> None:
     time.sleep(0.003)
     _wait_paused(association)
     checkpoint.__dict__["set"] = _stay
-    for name in ("release", "abort", "kill", "_handle_no_response"):
+    for name in ("release", "abort", "kill"):
         _unpark_before(association, name, checkpoint)
+    association.__dict__["_handle_no_response"] = _stay
 
 
 def _stay() -> None:
-    """Stands in for ``set`` while the reactor is parked."""
+    """Stands in for what the parked reactor must not do: go on, or abort after a time-out."""
 
 
 def _wait_paused(association: Association) -> None:
@@ -160,15 +150,3 @@ def join_threads(entity: AE) -> None:
         if thread is not current and association is not None and association.ae is entity:
             give_up_waiting(association)
             thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def start_server(
-    entity: AE, address: tuple[str, int], handlers: list[Any], allowed_hosts: frozenset[str]
-) -> tuple[GuardedServer, threading.Thread]:
-    """Listen, and serve in a thread of our own that ends quickly when asked."""
-    server = cast(GuardedServer, entity.make_server(address, evt_handlers=handlers, server_class=GuardedServer))
-    server.allowed_hosts = allowed_hosts
-    entity._servers.append(server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=f"dicom-{entity.ae_title}", daemon=True)
-    thread.start()
-    return server, thread
