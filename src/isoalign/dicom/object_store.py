@@ -325,7 +325,7 @@ def _file_bytes(encoded: bytes, sop_class_uid: str, sop_instance_uid: str, trans
 
 def _header(content: bytes) -> Dataset:
     try:
-        header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(HEADER_KEYWORDS))
+        header = pydicom.dcmread(BytesIO(content), specific_tags=list(HEADER_KEYWORDS))
         for keyword in HEADER_KEYWORDS:
             text(header, keyword)
     except UNREADABLE as error:

@@ -1,6 +1,7 @@
 """What this node does to pynetdicom, in one place.
 
-* No logging of messages (they carry patient names) and none of the debug handlers (they cost time).
+* No logging of messages (they carry patient names), none of the debug handlers (they cost time), and no tracebacks for
+  what a peer does wrong: the modules of this room say what a person should know.
 * Connections are bounded ones (:mod:`isoalign.dicom.node.connection`), admitted before pynetdicom sees them
   (:mod:`isoalign.dicom.node.admission`).
 * The requestor's reactor thread stays parked while we wait for responses: it can otherwise take a response off the
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any
@@ -28,6 +30,7 @@ from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits, give
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 OBJECT_BYTES = 512 * 1024 * 1024
 """Largest data set that is received on an association of our own (none is expected)."""

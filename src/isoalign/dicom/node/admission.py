@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 POLL_S = 0.05
 CALLING_AE_TITLE_NOT_RECOGNISED = (0x01, 0x01, 0x03)
+LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
 """Result, source and reason of A-ASSOCIATE-RJ; DICOM PS3.8 table 9-21."""
 
 
@@ -132,15 +133,20 @@ class GuardedServer(ThreadedAssociationServer):
 
 
 def check_caller(event: Event, settings: ReceiverSettings) -> None:
-    """Handler of ``EVT_REQUESTED``: calling AE title and address belong together; first transfer syntax first.
+    """Handler of ``EVT_REQUESTED``: calling AE title and address belong together, not too many, first syntax first.
 
     Of the transfer syntaxes of a presentation context the first that is supported is left, so that the order of the
     peer decides and not the order of ours.
     """
     association = event.assoc
     request = cast(A_ASSOCIATE, association.requestor.primitive)
+    refusal = None
     if not settings.admits(str(request.calling_ae_title).strip(), association.requestor.address):
-        association.acse.send_reject(*CALLING_AE_TITLE_NOT_RECOGNISED)
+        refusal = CALLING_AE_TITLE_NOT_RECOGNISED
+    elif sum(one.is_established for one in association.ae.active_associations) >= settings.maximum_associations:
+        refusal = LOCAL_LIMIT_EXCEEDED
+    if refusal is not None:
+        association.acse.send_reject(*refusal)
         association.kill()
         return
     supported = {one.abstract_syntax: set(one.transfer_syntax) for one in association.acceptor.supported_contexts}

@@ -42,7 +42,7 @@ REJECT_REASONS = {
 """(source, reason) of A-ASSOCIATE-RJ; DICOM PS3.8 table 9-21."""
 
 
-RELEASE_TIMEOUT_S = 5.0
+RELEASE_TIMEOUT_S = 2.0
 """For the answer to a release request after a time-out or a cancelled retrieval: the peer may be past answering."""
 
 

@@ -12,10 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from isoalign.dicom.node.settings import LARGEST_PDU_BYTES
+
+log = structlog.get_logger()
 
 ASSOCIATION_PDU_BYTES = 65_536
 """Least size that is accepted for any PDU, so that a long association request always fits."""
@@ -65,6 +68,7 @@ class BoundedSocket(AssociationSocket):
         self._deadline_s = 0.0
         self._object_bytes = 0
         self.hasten()
+        _end_quietly(association)
 
     def hasten(self) -> None:
         """No delay: a peer's late acknowledgement would stall each message."""
@@ -152,6 +156,22 @@ class BoundedSocket(AssociationSocket):
         """Close the connection; an acceptor that still waits for an association request need not wait on."""
         super().close()
         give_up_waiting(self.assoc)
+
+
+def _end_quietly(association: Association) -> None:
+    """Close the connection where the library's state machine would raise in its thread: its input makes no sense."""
+    act = association.dul.state_machine.do_action
+
+    def act_or_close(event: str) -> None:
+        try:
+            act(event)
+        except Exception as error:  # noqa: BLE001 - whatever a peer's bytes can make the library raise
+            log.info("association ended: the peer breaks the protocol", reason=str(error)[:200])
+            association.dul.kill_dul()
+            if association.dul.socket is not None:
+                association.dul.socket.close()
+
+    association.dul.state_machine.__dict__["do_action"] = act_or_close
 
 
 def give_up_waiting(association: Association) -> None:

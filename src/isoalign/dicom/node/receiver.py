@@ -34,6 +34,7 @@ STORAGE_CLASSES = (
 )
 """What the room's provider accepts; section 2.2.1 of the conformance statement."""
 TRANSFER_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
+ANY_NUMBER = 1_000_000
 STATUS_SUCCESS = 0x0000
 STATUS_ODD = 0xB007
 STATUS_OUT_OF_RESOURCES = 0xA700
@@ -112,7 +113,8 @@ class StorageReceiver:
             *more_handlers,
         ]
         self.entity = ParkingEntity(settings.ae_title, settings.pdu_bytes, pdu_timeout_s=settings.pdu_timeout_s)
-        self.entity.maximum_associations = settings.maximum_associations
+        # counted by check_caller: the library counts threads that are about to end too
+        self.entity.maximum_associations = ANY_NUMBER
         self.entity.network_timeout = settings.idle_timeout_s
         self.entity.acse_timeout = settings.association_timeout_s
         self.entity.dimse_timeout = settings.idle_timeout_s
@@ -156,8 +158,9 @@ class StorageReceiver:
             return
         server, thread = self._running
         self._running = None
-        self.entity.shutdown()
+        server.shutdown()
         server.waiting_room.close()
+        self.entity.shutdown()
         join_threads(self.entity)
         thread.join()
 
