@@ -79,7 +79,9 @@ class Outbox(Protocol):
         """The peer has it."""
         ...
 
-    def mark_retry(self, entry_id: int, *, status: int | None, comment: str, next_try_at: datetime) -> None:
+    def mark_retry(
+        self, entry_id: int, *, status: int | None, comment: str, at: datetime, next_try_at: datetime
+    ) -> None:
         """Not yet; try again at ``next_try_at``. ``status`` is None when the peer did not answer."""
         ...
 

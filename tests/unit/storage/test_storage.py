@@ -161,7 +161,7 @@ def test_states_of_an_entry(database: Database, clock: ManualClock) -> None:
     with pytest.raises(UnknownEntry):
         database.outbox.mark_sent(first.entry_id, status=0, comment="", at=now)
     with pytest.raises(UnknownEntry):
-        database.outbox.mark_retry(99, status=None, comment="", next_try_at=now)
+        database.outbox.mark_retry(99, status=None, comment="", at=now, next_try_at=now)
 
 
 def test_a_reader_leaves_what_is_being_sent_alone(database: Database, path: Path, clock: ManualClock) -> None:
