@@ -245,6 +245,13 @@ class StoreFailed(DicomNetworkError):
     default_hint = "Read the status comment and the peer's log; the instance stays in the outbox."
 
 
+class CommitmentFailed(DicomNetworkError):
+    """A peer refuses a storage commitment, reports failures, or does not report."""
+
+    code = "dicom.commitment-failed"
+    default_hint = "Send the instances that the message names again, then ask again."
+
+
 class ReceiverNotStarted(DicomNetworkError):
     """The storage provider cannot listen."""
 

@@ -16,12 +16,15 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.events import Event
 
 from isoalign.dicom import identity
@@ -36,6 +39,7 @@ OBJECT_BYTES = 512 * 1024 * 1024
 """Largest data set that is received on an association of our own (none is expected)."""
 PARK_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 10.0
+REPORT_POLL_S = 0.02
 
 
 class ParkingEntity(AE):
@@ -125,9 +129,12 @@ def _unpark_before(association: Association, name: str, checkpoint: threading.Ev
     original = getattr(association, name)
 
     def unparked(*args: Any, **kwargs: Any) -> Any:
-        if checkpoint.__dict__.pop("set", None) is not None and name != "release":
-            # a release negotiates with the reactor still waiting, and lets it go itself
-            checkpoint.set()
+        if checkpoint.__dict__.pop("set", None) is not None:
+            # the reactor waits, whatever a request that was served meanwhile has made of the flag
+            association._is_paused = True
+            if name != "release":
+                # a release negotiates with the reactor still waiting, and lets it go itself
+                checkpoint.set()
         return original(*args, **kwargs)
 
     setattr(association, name, unparked)
@@ -153,3 +160,50 @@ def join_threads(entity: AE) -> None:
         if thread is not current and association is not None and association.ae is entity:
             give_up_waiting(association)
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class FollowUps:
+    """Work that an acceptor's own reactor does once it has answered the request that it is serving.
+
+    Only so can a further request be sent on the association: any other thread would race the reactor for the response.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Association, Callable[[], None]] = {}
+
+    def prepare(self, event: Event) -> None:
+        """Handler of ``EVT_ACCEPTED``."""
+        association = event.assoc
+        serve = association._serve_request
+
+        def serve_and_follow(*args: Any) -> None:
+            serve(*args)
+            work = self._waiting.pop(association, None)
+            if work is not None and association.is_established:
+                work()
+
+        association.__dict__["_serve_request"] = serve_and_follow
+
+    def after_this(self, association: Association, work: Callable[[], None]) -> None:
+        """Called by the handler of a request."""
+        self._waiting[association] = work
+
+
+def report_event(association: Association, report: N_EVENT_REPORT, timeout_s: float) -> int | None:
+    """Send N-EVENT-REPORT from the acceptor's reactor; the peer's status, None when it leaves or does not answer.
+
+    Other requests that come in between are served.
+    """
+    context = association._get_valid_context(str(report.AffectedSOPClassUID), "", None)
+    association.dimse.send_msg(report, context.context_id or 0)
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s and association.dul.peek_next_pdu() is None and association.dul.is_alive():
+        try:
+            context_id, message = association.dimse.msg_queue.get(timeout=REPORT_POLL_S)
+        except queue.Empty:
+            continue
+        if isinstance(message, N_EVENT_REPORT) and message.is_valid_response:
+            return int(message.Status or 0)
+        if message is not None:
+            association._serve_request(message, context_id or 0)
+    return None
