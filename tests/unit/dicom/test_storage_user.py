@@ -50,7 +50,7 @@ def instances(case: CaseDatasets, seed: int, count: int) -> Iterator[Dataset]:
     """Instances of one to a few hundred kilobytes."""
     chance = random.Random(seed)
     for _ in range(count):
-        one = copy.copy(case.ct[0])
+        one = copy.deepcopy(case.ct[0])
         one.SOPInstanceUID = identity.new_uid()
         one.PixelData = b"\1\2" * chance.choice([80, 80, 80, 5_000, 60_000])
         yield one
