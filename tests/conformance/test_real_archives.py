@@ -26,6 +26,7 @@ from isoalign.dicom.errors import (
     StructureSetUnresolved,
 )
 from isoalign.dicom.node import (
+    Caller,
     NodeSettings,
     Peer,
     ReceiverSettings,
@@ -98,7 +99,7 @@ def archive(
     program = require_program({"orthanc": "Orthanc", "dcmtk": "dcmqrscp"}[kind])
     store = tmp_path / "archive"
     store.mkdir()
-    receiving = ReceiverSettings("ROOM", calling_ae_titles=("TMS",))
+    receiving = ReceiverSettings("ROOM", callers=(Caller("TMS"),))
     with StorageReceiver(receiving, ObjectStore(tmp_path / "room")) as receiver:
         port = free_port()
         destinations = {"ROOM": ("127.0.0.1", receiver.port)}

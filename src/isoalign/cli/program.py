@@ -31,6 +31,7 @@ COMMANDS = {
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),
+    "dicom": ("isoalign.cli.dicom:app", "Look at DICOM files and peers, and move objects."),
     "simulate": ("isoalign.cli.simulate:simulate", "Start the device simulators and print their addresses."),
     "config": ("isoalign.cli.config:app", "Check or show the configuration of a room."),
     "warmup": ("isoalign.cli.warmup:warmup", "Compile the numerical kernels into their cache on disk."),

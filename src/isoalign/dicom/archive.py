@@ -2,7 +2,7 @@
 
 It plays the treatment management system in demonstrations and tests::
 
-    python -m isoalign.dicom.archive --ae-title TMS --port 0 --move-destination PTIMAGECLIENT=127.0.0.1:15170
+    python -m isoalign.dicom.archive --ae-title TMS --port 0 --move-destination PTImageClient=127.0.0.1:51700
 
 One line of JSON on standard output says when it is ready; it ends on SIGTERM, or when its standard input ends. A line
 ``{"move_destination": {"AE_TITLE": ["host", port]}}`` on standard input adds a move destination.

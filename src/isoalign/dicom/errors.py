@@ -189,6 +189,20 @@ class PeerTimeout(DicomNetworkError):
     default_hint = "Check the load of the peer and the network, or raise the time-out in the settings."
 
 
+class NoFreeAssociation(DicomNetworkError):
+    """As many associations as allowed are open already, and none of them ends."""
+
+    code = "dicom.no-free-association"
+    default_hint = "Wait for the running transfers, or raise maximum_associations in the settings."
+
+
+class TlsUnusable(DicomNetworkError):
+    """Certificates or keys for TLS are missing or cannot be read."""
+
+    code = "dicom.tls-unusable"
+    default_hint = "Check the paths of certificate, key and trusted certificates, and that they are PEM files."
+
+
 class EchoFailed(DicomNetworkError):
     """C-ECHO was answered with a failure."""
 
@@ -231,6 +245,13 @@ class StoreFailed(DicomNetworkError):
     default_hint = "Read the status comment and the peer's log; the instance stays in the outbox."
 
 
+class CommitmentFailed(DicomNetworkError):
+    """A peer refuses a storage commitment, reports failures, or does not report."""
+
+    code = "dicom.commitment-failed"
+    default_hint = "Send the instances that the message names again, then ask again."
+
+
 class ReceiverNotStarted(DicomNetworkError):
     """The storage provider cannot listen."""
 
@@ -250,6 +271,13 @@ class InstanceRefused(InputDataError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message, status=f"{status:04X}")
         self.status = status
+
+
+class ConflictingInstance(InstanceRefused):
+    """A received instance carries the UID of another one that is stored; both are kept, the newcomer in quarantine."""
+
+    code = "dicom.conflicting-instance"
+    default_hint = "Compare the two files; a changed object needs a new SOP Instance UID."
 
 
 class UnknownInstance(InputDataError):

@@ -27,6 +27,9 @@ RT_ION_PLAN = str(RTIonPlanStorage)
 RT_STRUCTURE_SET = str(RTStructureSetStorage)
 SPATIAL_REGISTRATION = str(_SpatialRegistrationStorage)
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
+"""The one instance that every storage commitment names; DICOM PS3.4 J.3.5."""
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 
 SHORT_NAMES = {

@@ -3,18 +3,23 @@
 Written to a temporary file, fsynced, renamed, the folder fsynced, then indexed; only then may the sender be told that
 it is stored. File names are SOP Instance UIDs that consist of digits and dots, so no name leads outside the folder.
 The same object may come twice; another object under the same UID is refused and kept in quarantine for a person.
+The folder is the truth: at the start the index is brought up to date with it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import threading
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
+import structlog
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
@@ -22,27 +27,67 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from isoalign.dicom import identity
-from isoalign.dicom.errors import InstanceRefused, UnknownInstance
-from isoalign.dicom.objects.attributes import text
+from isoalign.dicom.errors import ConflictingInstance, InstanceRefused, UnknownInstance
+from isoalign.dicom.objects.attributes import attribute_name, text
 from isoalign.dicom.objects.files import read_file
-from isoalign.dicom.ports import InstanceIndex
+from isoalign.dicom.ports import IndexEntry, InstanceIndex
 
-__all__ = ["ObjectStore", "StoredInstance"]
+__all__ = ["Inspection", "ObjectStore", "StoredInstance"]
+
+log = structlog.get_logger()
 
 STATUS_INVALID_INSTANCE = 0x0117
 STATUS_DATASET_MISMATCH = 0xA900
 STATUS_CANNOT_UNDERSTAND = 0xC000
-HEADER_KEYWORDS = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
+HEADER_KEYWORDS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "ImageType",
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientPosition",
+]
+MODALITIES = {
+    identity.CT_IMAGE: "CT",
+    identity.RT_IMAGE: "RTIMAGE",
+    identity.RT_STRUCTURE_SET: "RTSTRUCT",
+    identity.RT_ION_PLAN: "RTPLAN",
+    identity.SPATIAL_REGISTRATION: "REG",
+}
+"""Modality (0008,0060) that goes with a SOP class."""
+QUARANTINE = "quarantine"
+UNREADABLE = (
+    InvalidDicomError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What pydicom raises for bytes that are no data set, or one that is nested too deeply."""
+
+Inspection = Callable[[Dataset], None]
+"""Looks at the first attributes of a received object, and raises InstanceRefused when it must not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """One object in the store."""
+    """One object in the store; ``remark`` says what is odd about an object that is kept all the same."""
 
     sop_instance_uid: str
     sop_class_uid: str
     path: Path
     is_new: bool
+    remark: str = ""
 
 
 class ObjectStore:
@@ -53,6 +98,7 @@ class ObjectStore:
     folder : Path
         Made when it does not exist. Partial files of an earlier crash are removed.
     index : InstanceIndex, optional
+        Gets what the folder holds and the index does not, and loses what the folder does not hold.
     """
 
     def __init__(self, folder: Path, index: InstanceIndex | None = None) -> None:
@@ -64,6 +110,28 @@ class ObjectStore:
         for partial in folder.glob("*.part"):
             partial.unlink()
         self._known = {path.stem: path for path in folder.glob("*.dcm")}
+        _sync_folder(folder)
+        # whole, synced and indexed: what may be acknowledged
+        self._settled = set(self._known)
+        if index is not None:
+            self._rebuild(index)
+
+    def _rebuild(self, index: InstanceIndex) -> None:
+        rows = index.instance_uids()
+        lost = rows - self._known.keys()
+        for uid in lost:
+            log.error("an instance in the index has no file", sop_instance_uid=uid)
+        found = []
+        for uid in self._known.keys() - rows:
+            content = self._known[uid].read_bytes()
+            try:
+                header = _header(content)
+            except InstanceRefused:
+                log.exception("a file in the store cannot be read", file=self._known[uid].name)
+                continue
+            found.append(_entry(header, self._known[uid].name, content))
+        index.reconcile(add=found, forget=sorted(lost))
+        self._settled = index.instance_uids()
 
     def __contains__(self, sop_instance_uid: str) -> bool:
         with self._lock:
@@ -97,7 +165,13 @@ class ObjectStore:
         return read_file(self.path(sop_instance_uid))
 
     def put(
-        self, encoded: bytes, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
+        self,
+        encoded: bytes,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        inspect: Inspection | None = None,
     ) -> StoredInstance:
         """Keep an object as it came over the network.
 
@@ -105,6 +179,8 @@ class ObjectStore:
         ----------
         encoded : bytes
             The dataset in the transfer syntax, without file meta information.
+        inspect : callable, optional
+            A further condition.
 
         Raises
         ------
@@ -112,27 +188,34 @@ class ObjectStore:
             With the C-STORE status to answer.
         OSError
             When the disk does not take it.
+        StorageError
+            When the index does not take it. The object is then whole in the folder, and indexed when it comes again.
         """
         if not identity.is_uid(sop_instance_uid):
             raise InstanceRefused("the SOP Instance UID is not a UID", status=STATUS_INVALID_INSTANCE)
         content = _file_bytes(encoded, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         header = _header(content)
-        if header["SOPInstanceUID"] != sop_instance_uid or header["SOPClassUID"] != sop_class_uid:
+        if text(header, "SOPInstanceUID") != sop_instance_uid or text(header, "SOPClassUID") != sop_class_uid:
             raise InstanceRefused("the UIDs in the command and in the data set differ", status=STATUS_DATASET_MISMATCH)
+        if inspect is not None:
+            inspect(header)
         target = self._folder / f"{sop_instance_uid}.dcm"
         partial = self._write_partial(content)
         try:
             with self._lock:
-                if sop_instance_uid in self._known:
+                is_new = sop_instance_uid not in self._known
+                if is_new:
+                    partial.replace(target)
+                    self._known[sop_instance_uid] = target
+                else:
                     self._require_same(self._known[sop_instance_uid], partial, sop_instance_uid)
-                    return StoredInstance(sop_instance_uid, sop_class_uid, target, is_new=False)
-                partial.replace(target)
-                self._sync_folder()
-                self._remember(header, target, content)
-                self._known[sop_instance_uid] = target
+                if sop_instance_uid not in self._settled:
+                    _sync_folder(self._folder)
+                    self._remember(header, target, content if is_new else target.read_bytes())
+                    self._settled.add(sop_instance_uid)
         finally:
             partial.unlink(missing_ok=True)
-        return StoredInstance(sop_instance_uid, sop_class_uid, target, is_new=True)
+        return StoredInstance(sop_instance_uid, sop_class_uid, target, is_new, _remark(header, sop_class_uid))
 
     def put_dataset(self, dataset: Dataset) -> Path:
         """Keep an object of our own; returns its file.
@@ -169,32 +252,51 @@ class ObjectStore:
             raise
         return partial
 
-    def _remember(self, header: dict[str, str], target: Path, content: bytes) -> None:
+    def _remember(self, header: Dataset, target: Path, content: bytes) -> None:
         if self._index is not None:
-            self._index.add_instance(
-                sop_instance_uid=header["SOPInstanceUID"],
-                sop_class_uid=header["SOPClassUID"],
-                study_instance_uid=header["StudyInstanceUID"],
-                series_instance_uid=header["SeriesInstanceUID"],
-                file_name=target.name,
-                sha256=hashlib.sha256(content).hexdigest(),
-                size_bytes=len(content),
-            )
+            self._index.add_instance(_entry(header, target.name, content))
 
     def _require_same(self, known: Path, partial: Path, sop_instance_uid: str) -> None:
         if _same_object(known, partial):
             return
-        quarantine = self._folder / "quarantine"
+        quarantine = self._folder / QUARANTINE
         quarantine.mkdir(exist_ok=True)
-        partial.replace(quarantine / f"{sop_instance_uid}-{partial.stem}.dcm")
-        raise InstanceRefused("another object with this UID is stored", status=STATUS_INVALID_INSTANCE)
+        aside = quarantine / f"{sop_instance_uid}-{uuid.uuid4().hex}.dcm"
+        partial.replace(aside)
+        _sync_folder(quarantine)
+        raise ConflictingInstance(
+            f"another object with this UID is stored; {QUARANTINE}/{aside.name} holds the new one",
+            status=STATUS_INVALID_INSTANCE,
+        )
 
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _entry(header: Dataset, file_name: str, content: bytes) -> IndexEntry:
+    return IndexEntry(
+        sop_instance_uid=text(header, "SOPInstanceUID"),
+        sop_class_uid=text(header, "SOPClassUID"),
+        study_instance_uid=text(header, "StudyInstanceUID"),
+        series_instance_uid=text(header, "SeriesInstanceUID"),
+        file_name=file_name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+    )
+
+
+def _remark(header: Dataset, sop_class_uid: str) -> str:
+    """What does not fit the SOP class, although the object can be kept."""
+    expected, found = MODALITIES.get(sop_class_uid, ""), text(header, "Modality")
+    if expected and found != expected:
+        return f"Modality (0008,0060) is {found[:16] or 'empty'}, not {expected}"
+    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not text(header, keyword)]
+    return f"{attribute_name(missing[0])} is empty" if missing else ""
 
 
 def _without_meta(content: bytes) -> bytes:
@@ -221,19 +323,24 @@ def _file_bytes(encoded: bytes, sop_class_uid: str, sop_instance_uid: str, trans
     return bytes(buffer.getvalue())
 
 
-def _header(content: bytes) -> dict[str, str]:
+def _header(content: bytes) -> Dataset:
     try:
-        dataset = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=list(HEADER_KEYWORDS))
-        return {keyword: text(dataset, keyword) for keyword in HEADER_KEYWORDS}
-    except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError, RecursionError) as error:
+        header = pydicom.dcmread(BytesIO(content), specific_tags=list(HEADER_KEYWORDS))
+        for keyword in HEADER_KEYWORDS:
+            text(header, keyword)
+    except UNREADABLE as error:
         raise InstanceRefused("the data set cannot be decoded", status=STATUS_CANNOT_UNDERSTAND) from error
+    return header
 
 
 def _same_object(one: Path, other: Path) -> bool:
     """Whether two files hold the same object, in whatever transfer syntax."""
     if one.read_bytes() == other.read_bytes():
         return True
-    first, second = pydicom.dcmread(one), pydicom.dcmread(other)
-    if first.file_meta.TransferSyntaxUID == second.file_meta.TransferSyntaxUID:
+    try:
+        first, second = pydicom.dcmread(one), pydicom.dcmread(other)
+        if first.file_meta.TransferSyntaxUID == second.file_meta.TransferSyntaxUID:
+            return False
+        return bool(first == second)
+    except UNREADABLE:
         return False
-    return bool(first == second)

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-__all__ = ["InstanceIndex", "Outbox", "OutboxEntry"]
+__all__ = ["IndexEntry", "InstanceIndex", "Outbox", "OutboxEntry"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """What the index says about one file."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    file_name: str
+    sha256: str
+    size_bytes: int
 
 
 class InstanceIndex(Protocol):
     """Remembers which instances are on disk. An instance is acknowledged only after it is in here."""
 
-    def add_instance(
-        self,
-        *,
-        sop_instance_uid: str,
-        sop_class_uid: str,
-        study_instance_uid: str,
-        series_instance_uid: str,
-        file_name: str,
-        sha256: str,
-        size_bytes: int,
-    ) -> None:
+    def add_instance(self, entry: IndexEntry) -> None:
         """Remember an instance; adding the same one again changes nothing."""
         ...
 
-    def has_instance(self, sop_instance_uid: str) -> bool:
-        """Whether the instance is known."""
+    def instance_uids(self) -> set[str]:
+        """All that are remembered."""
+        ...
+
+    def reconcile(self, *, add: Sequence[IndexEntry], forget: Sequence[str]) -> None:
+        """Bring the index in line with the folder, in one transaction."""
         ...
 
 
@@ -71,7 +79,9 @@ class Outbox(Protocol):
         """The peer has it."""
         ...
 
-    def mark_retry(self, entry_id: int, *, status: int | None, comment: str, next_try_at: datetime) -> None:
+    def mark_retry(
+        self, entry_id: int, *, status: int | None, comment: str, at: datetime, next_try_at: datetime
+    ) -> None:
         """Not yet; try again at ``next_try_at``. ``status`` is None when the peer did not answer."""
         ...
 

@@ -9,15 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from isoalign.clock import Clock
-from isoalign.dicom.node import (
-    NodeSettings,
-    Peer,
-    ReceiverSettings,
-    StorageReceiver,
-    drain_outbox,
-    echo,
-    load_patient,
-)
+from isoalign.dicom.node import Notice, NoticeKind, StorageReceiver, drain_outbox, echo, load_patient
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import (
     Dataset,
@@ -29,6 +21,7 @@ from isoalign.dicom.objects import (
     write_file,
 )
 from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Verdict, Volume
+from isoalign.room import dicom_node
 from isoalign.room.clearance import PatientSurface, patient_surface
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.settings import RoomSettings
@@ -83,12 +76,8 @@ class PatientData:
         self._clock = clock
         self._machine_name = settings.machine_name
         self._checks_clearance = settings.clearance is not None and settings.couch is not None
-        self._archive = Peer(dicom.archive.ae_title, dicom.archive.host, dicom.archive.port)
-        self._node = NodeSettings(
-            ae_title=dicom.ae_title,
-            association_timeout_s=dicom.association_timeout_s,
-            response_timeout_s=dicom.response_timeout_s,
-        )
+        self._archive = dicom_node.peer(dicom.archive)
+        self._node = dicom_node.user(dicom)
         self._stack = ExitStack()
         with ExitStack() as opening:
             storage.folder.mkdir(parents=True, exist_ok=True)
@@ -98,13 +87,9 @@ class PatientData:
             self._outgoing = storage.folder / "outgoing"
             self._outgoing.mkdir(exist_ok=True)
             receiver = StorageReceiver(
-                ReceiverSettings(
-                    ae_title=dicom.ae_title,
-                    host=dicom.host,
-                    port=dicom.port,
-                    calling_ae_titles=(dicom.archive.ae_title,),
-                ),
+                dicom_node.provider(dicom),
                 ObjectStore(storage.folder / "received", self._database.instances),
+                on_notice=self._note,
             )
             self._receiver = opening.enter_context(receiver)
             self._stack = opening.pop_all()
@@ -175,6 +160,12 @@ class PatientData:
             ExportedObject(one.kind, one.sop_instance_uid, words.get(states[one.sop_instance_uid], "queued"))
             for one in results
         )
+
+    def _note(self, notice: Notice) -> None:
+        """What the storage provider refuses or finds odd goes into the journal."""
+        if notice.kind is not NoticeKind.STORED:
+            facts = {"instance": notice.sop_instance_uid, "status": f"{notice.status:04X}", "message": notice.message}
+            self._database.audit.append(f"instance {notice.kind.value}", facts)
 
     def _drain(self, on_progress: Callable[[int], None] | None = None) -> None:
         drain_outbox(self._database.outbox, self._archive, self._node, clock=self._clock, progress=on_progress)

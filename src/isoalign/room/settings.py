@@ -171,17 +171,56 @@ class PeerSettings(Section):
     ae_title: AeTitle
     host: str = "127.0.0.1"
     port: Port
+    tls: bool = False
+
+
+class TlsFiles(Section):
+    """Certificates of the DICOM node (PEM)."""
+
+    certificate: Path
+    key: Path
+    trusted: Path
+    check_host_name: bool = True
+
+
+class InRoomCtSettings(Section):
+    """The in-room CT that may send while an imaging field for it is active."""
+
+    ae_title: AeTitle = "PTI-SCP"
+    port: Port = 9076
+    scanner: PeerSettings
+    commitment_over_new_association: bool = False
 
 
 class DicomSettings(Section):
     """The room's DICOM node and the treatment management system it talks to."""
 
-    ae_title: AeTitle = "PTIMAGECLIENT"
+    ae_title: AeTitle = "PTImageClient"
     host: str = "127.0.0.1"
-    port: Port = 15_170
+    port: Port = 51_700
     archive: PeerSettings
-    association_timeout_s: Positive = 10.0
-    response_timeout_s: Positive = 60.0
+    accept: Literal["requested", "any"] = "requested"
+    addresses: tuple[str, ...] = Field(default=(), description="empty: those of archive.host")
+    association_timeout_s: Positive = 300.0
+    response_timeout_s: Positive = 300.0
+    receive_pdu_bytes: Annotated[int, Field(ge=0, le=16_777_216)] = 131_072
+    send_pdu_bytes: Annotated[int, Field(ge=4_096, le=16_777_216)] = 32_768
+    maximum_associations: Annotated[int, Field(ge=1, le=64)] = 3
+    tls: TlsFiles | None = None
+    in_room_ct: InRoomCtSettings | None = None
+
+    @field_validator("receive_pdu_bytes")
+    @classmethod
+    def _pdu_length_makes_sense(cls, stated: int) -> int:
+        if 0 < stated < 4_096:
+            raise ValueError("must be 0 (no limit is announced) or at least 4096")
+        return stated
+
+    @model_validator(mode="after")
+    def _tls_has_certificates(self) -> Self:
+        if self.archive.tls and self.tls is None:
+            raise ValueError("archive.tls needs the section dicom.tls")
+        return self
 
 
 class StorageSettings(Section):

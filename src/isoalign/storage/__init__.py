@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Audit", "Database", "JournalEntry", "OutboxState", "QueuedObject", "Work"]
+__all__ = ["Audit", "Database", "JournalEntry", "OutboxEvent", "OutboxState", "QueuedObject", "Work"]
 
 if TYPE_CHECKING:
     from isoalign.storage.database import Database
     from isoalign.storage.journal import Audit, JournalEntry
-    from isoalign.storage.outbox import OutboxState, QueuedObject
+    from isoalign.storage.outbox import OutboxEvent, OutboxState, QueuedObject
     from isoalign.storage.work import Work
 
 _HOMES = {
     "JournalEntry": "journal",
+    "OutboxEvent": "outbox",
     "OutboxState": "outbox",
     "QueuedObject": "outbox",
     "Audit": "journal",

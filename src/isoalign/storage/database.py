@@ -60,7 +60,8 @@ class Database:
         except DatabaseTooNew:
             self._engine.dispose()
             raise
-        self.instances = Instances(self._engine)
+        self._index_engine = open_engine(target, synchronous="NORMAL")
+        self.instances = Instances(self._index_engine)
         self.outbox = OutboxTable(self._engine)
         self.audit = Audit(self._engine, self._clock)
         if owner:
@@ -79,6 +80,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self._index_engine.dispose()
         self._engine.dispose()
 
     def __enter__(self) -> Self:

@@ -18,8 +18,11 @@ WRITE_LOCK = 0x150A_1167
 """Key of the advisory lock that keeps writers apart on PostgreSQL, as BEGIN IMMEDIATE does on SQLite."""
 
 
-def open_engine(target: Path | str) -> Engine:
+def open_engine(target: Path | str, *, synchronous: str = "FULL") -> Engine:
     """An engine for an SQLite file (Path) or an SQLAlchemy URL (str).
+
+    ``synchronous`` is SQLite's: FULL waits for the disk at each commit, NORMAL may lose the latest commits in a power
+    failure and is for what can be made again.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def open_engine(target: Path | str) -> Engine:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise DatabaseUnavailable(f"the database URL cannot be used: {short(error)}") from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, synchronous))
         event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -58,11 +61,11 @@ def short(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(connection: Any, synchronous: str) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_immediate
     cursor = connection.cursor()
     busy_timeout = f"busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}"
-    for pragma in (busy_timeout, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (busy_timeout, "journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

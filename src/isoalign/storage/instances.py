@@ -1,11 +1,56 @@
-"""The index of DICOM objects on disk."""
+"""The index of DICOM objects on disk.
+
+It can be made again from the folder, so its commits need not wait for the disk as those of the outbox do.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, insert, select
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from isoalign.storage.engine import writing
 from isoalign.storage.tables import INSTANCES
+
+
+class IndexedFile(Protocol):
+    """What is remembered of one file; the names are those of the table's columns."""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID."""
+        ...
+
+    @property
+    def sop_class_uid(self) -> str:
+        """SOP Class UID."""
+        ...
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Study Instance UID."""
+        ...
+
+    @property
+    def series_instance_uid(self) -> str:
+        """Series Instance UID."""
+        ...
+
+    @property
+    def file_name(self) -> str:
+        """Name in the folder."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        ...
 
 
 class Instances:
@@ -14,43 +59,37 @@ class Instances:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add_instance(
-        self,
-        *,
-        sop_instance_uid: str,
-        sop_class_uid: str,
-        study_instance_uid: str,
-        series_instance_uid: str,
-        file_name: str,
-        sha256: str,
-        size_bytes: int,
-    ) -> None:
+    def add_instance(self, entry: IndexedFile) -> None:
         """Remember an instance; adding the same one again changes nothing."""
         with writing(self._engine) as connection:
-            known = connection.execute(
-                select(INSTANCES.c.sha256).where(INSTANCES.c.sop_instance_uid == sop_instance_uid)
-            ).first()
-            if known is None:
-                connection.execute(
-                    insert(INSTANCES).values(
-                        sop_instance_uid=sop_instance_uid,
-                        sop_class_uid=sop_class_uid,
-                        study_instance_uid=study_instance_uid,
-                        series_instance_uid=series_instance_uid,
-                        file_name=file_name,
-                        sha256=sha256,
-                        size_bytes=size_bytes,
-                    )
-                )
+            _add(connection, entry)
 
-    def has_instance(self, sop_instance_uid: str) -> bool:
-        """Whether the instance is known."""
+    def instance_uids(self) -> set[str]:
+        """All that are remembered."""
         with self._engine.connect() as connection:
-            query = select(INSTANCES.c.sop_instance_uid).where(INSTANCES.c.sop_instance_uid == sop_instance_uid)
-            return connection.execute(query).first() is not None
+            return set(connection.execute(select(INSTANCES.c.sop_instance_uid)).scalars())
+
+    def reconcile(self, *, add: Sequence[IndexedFile], forget: Sequence[str]) -> None:
+        """Bring the index in line with the folder, in one transaction."""
+        if not (add or forget):
+            return
+        with writing(self._engine) as connection:
+            for entry in add:
+                _add(connection, entry)
+            for uid in forget:
+                connection.execute(delete(INSTANCES).where(INSTANCES.c.sop_instance_uid == uid))
 
     def digests(self) -> dict[str, str]:
         """SOP Instance UID to SHA-256 of the file, for checking the store."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(INSTANCES.c.sop_instance_uid, INSTANCES.c.sha256))
             return {row.sop_instance_uid: row.sha256 for row in rows}
+
+
+def _add(connection: Connection, entry: IndexedFile) -> None:
+    known = connection.execute(
+        select(INSTANCES.c.sha256).where(INSTANCES.c.sop_instance_uid == entry.sop_instance_uid)
+    ).first()
+    if known is None:
+        values = {column.name: getattr(entry, column.name) for column in INSTANCES.c}
+        connection.execute(insert(INSTANCES).values(values))

@@ -1,7 +1,8 @@
 """The outbox: objects that have to reach a peer, kept across restarts.
 
 States: queued -> sending -> sent, or back to queued for another try, or failed. ``recover`` puts entries that were
-being sent when the process died back into the queue; sending an object twice does no harm, its UID is the same.
+being sent when the process died back into the queue; sending an object twice does no harm, its UID is the same. Each
+answer, and each time that none came, is kept in the history of the entry.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from isoalign.storage import journal
 from isoalign.storage.engine import writing
 from isoalign.storage.errors import UnknownEntry
-from isoalign.storage.tables import OUTBOX
+from isoalign.storage.tables import OUTBOX, OUTBOX_HISTORY
 from isoalign.storage.times import from_text, to_text
 
 
@@ -41,6 +42,16 @@ class QueuedObject:
     state: OutboxState
     attempts: int
     next_try_at: datetime
+    peer_status: int | None
+    peer_comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """What came of one attempt: the state after it, and the peer's status and words (None: no answer)."""
+
+    at: datetime
+    state: OutboxState
     peer_status: int | None
     peer_comment: str
 
@@ -117,15 +128,17 @@ class OutboxTable:
 
     def mark_sent(self, entry_id: int, *, status: int, comment: str, at: datetime) -> None:
         """The peer has it."""
-        self._change(entry_id, OutboxState.SENT, status, comment, settled_at=to_text(at))
+        self._change(entry_id, OutboxState.SENT, status, comment, at, settled_at=to_text(at))
 
-    def mark_retry(self, entry_id: int, *, status: int | None, comment: str, next_try_at: datetime) -> None:
+    def mark_retry(
+        self, entry_id: int, *, status: int | None, comment: str, at: datetime, next_try_at: datetime
+    ) -> None:
         """Not yet; try again at ``next_try_at``."""
-        self._change(entry_id, OutboxState.QUEUED, status, comment, next_try_at=to_text(next_try_at))
+        self._change(entry_id, OutboxState.QUEUED, status, comment, at, next_try_at=to_text(next_try_at))
 
     def mark_failed(self, entry_id: int, *, status: int | None, comment: str, at: datetime) -> None:
         """Given up; a person has to look."""
-        self._change(entry_id, OutboxState.FAILED, status, comment, settled_at=to_text(at))
+        self._change(entry_id, OutboxState.FAILED, status, comment, at, settled_at=to_text(at))
 
     def retry_failed(self, at: datetime) -> int:
         """Queue everything that was given up once more, with fresh attempts; returns how many."""
@@ -144,15 +157,28 @@ class OutboxTable:
         with self._engine.connect() as connection:
             return tuple(_entry(row) for row in connection.execute(query).all())
 
-    def _change(self, entry_id: int, state: OutboxState, status: int | None, comment: str, **values: str) -> None:
+    def history(self, entry_id: int) -> tuple[OutboxEvent, ...]:
+        """What happened to an entry, oldest first."""
+        query = select(OUTBOX_HISTORY).where(OUTBOX_HISTORY.c.entry_id == entry_id).order_by(OUTBOX_HISTORY.c.sequence)
+        with self._engine.connect() as connection:
+            return tuple(
+                OutboxEvent(from_text(row.at), OutboxState(row.state), row.peer_status, row.peer_comment)
+                for row in connection.execute(query)
+            )
+
+    def _change(
+        self, entry_id: int, state: OutboxState, status: int | None, comment: str, at: datetime, **values: str
+    ) -> None:
         with writing(self._engine) as connection:
             changed = connection.execute(
                 update(OUTBOX)
                 .where(OUTBOX.c.entry_id == entry_id, OUTBOX.c.state == OutboxState.SENDING.value)
                 .values(state=state.value, peer_status=status, peer_comment=comment, **values)
             ).rowcount
-        if changed != 1:
-            raise UnknownEntry(f"outbox entry {entry_id} is not being sent", entry_id=entry_id)
+            if changed != 1:
+                raise UnknownEntry(f"outbox entry {entry_id} is not being sent", entry_id=entry_id)
+            event = {"entry_id": entry_id, "at": to_text(at), "state": state.value}
+            connection.execute(insert(OUTBOX_HISTORY).values(event | {"peer_status": status, "peer_comment": comment}))
 
 
 def _entry(row: Row[tuple[object, ...]]) -> QueuedObject:

@@ -42,6 +42,18 @@ OUTBOX = Table(
     Index(None, "state", "next_try_at"),
 )
 
+OUTBOX_HISTORY = Table(
+    "outbox_history",
+    METADATA,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("entry_id", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("peer_status", Integer, nullable=True),
+    Column("peer_comment", Text, nullable=False, default=""),
+    Index(None, "entry_id"),
+)
+
 JOURNAL = Table(
     "journal",
     METADATA,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from isoalign.dicom.archive import Archive
-from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver
+from isoalign.dicom.node import Caller, NodeSettings, Peer, ReceiverSettings, StorageReceiver
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import CaseDatasets, build_case, write_file
 from isoalign.geometry import PatientPosition
@@ -75,7 +75,7 @@ class Network:
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[Network]:
     """An archive that knows the receiver as move destination ROOM."""
-    receiving = ReceiverSettings(ae_title="ROOM", calling_ae_titles=("TMS",), calling_hosts=("127.0.0.1",))
+    receiving = ReceiverSettings(ae_title="ROOM", callers=(Caller("TMS", ("127.0.0.1",)),))
     settings = NodeSettings("ROOM", response_timeout_s=20.0, arrival_grace_s=0.05)
     with StorageReceiver(receiving, ObjectStore(tmp_path / "room")) as receiver:
         storing = ReceiverSettings(ae_title="TMS", accept_any=True)

@@ -29,6 +29,7 @@ from isoalign.dicom.errors import (
     WrongPatient,
 )
 from isoalign.dicom.node import (
+    Caller,
     NodeSettings,
     Peer,
     ReceiverSettings,
@@ -113,7 +114,7 @@ def test_who_may_associate_with_the_receiver(network: Any) -> None:
 
 
 def test_a_stranger_host_is_cut_off(tmp_path: Any) -> None:
-    settings = ReceiverSettings("ROOM", calling_hosts=("192.0.2.1",))
+    settings = ReceiverSettings("ROOM", callers=(Caller("TMS", ("192.0.2.1",)),))
     with (
         StorageReceiver(settings, ObjectStore(tmp_path)) as receiver,
         pytest.raises(AssociationAborted),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
@@ -15,17 +15,25 @@ from pynetdicom.dsutils import encode
 from isoalign.dicom.errors import InstanceRefused, UnknownInstance
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import CaseDatasets
+from isoalign.dicom.ports import IndexEntry
+from isoalign.storage.errors import DatabaseUnavailable
 
 
 class Index:
     def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self.rows: dict[str, IndexEntry] = {}
 
-    def add_instance(self, **row: Any) -> None:
-        self.rows.append(row)
+    def add_instance(self, entry: IndexEntry) -> None:
+        self.rows[entry.sop_instance_uid] = entry
 
-    def has_instance(self, sop_instance_uid: str) -> bool:
-        return any(row["sop_instance_uid"] == sop_instance_uid for row in self.rows)
+    def instance_uids(self) -> set[str]:
+        return set(self.rows)
+
+    def reconcile(self, *, add: Sequence[IndexEntry], forget: Sequence[str]) -> None:
+        for entry in add:
+            self.add_instance(entry)
+        for uid in forget:
+            del self.rows[uid]
 
 
 def put(store: ObjectStore, dataset: pydicom.Dataset, *, uid: str | None = None, explicit: bool = False) -> Path:
@@ -45,8 +53,9 @@ def test_an_object_is_on_disk_and_in_the_index(case: CaseDatasets, tmp_path: Pat
     path = put(store, case.ct[0])
     assert pydicom.dcmread(path).PixelData == case.ct[0].PixelData
     assert path.read_bytes()[:128] == b"\0" * 128
-    assert index.rows[0]["size_bytes"] == path.stat().st_size
-    assert index.rows[0]["series_instance_uid"] == case.ct[0].SeriesInstanceUID
+    (entry,) = index.rows.values()
+    assert entry.size_bytes == path.stat().st_size
+    assert entry.series_instance_uid == case.ct[0].SeriesInstanceUID
     assert [one.name for one in (tmp_path / "store").iterdir()] == [path.name]
     assert ObjectStore(tmp_path / "store").uids() == (str(case.ct[0].SOPInstanceUID),), "found again after a restart"
 
@@ -100,24 +109,42 @@ def test_garbage_is_refused(tmp_path: Path, seed: int) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_nothing_behind(
-    case: CaseDatasets,
-    tmp_path: Path,
-    full_disk: None,
-) -> None:
+def refuse_sync(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_leaves_nothing_behind(case: CaseDatasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ObjectStore(tmp_path)
+    monkeypatch.setattr(os, "fsync", refuse_sync)
     with pytest.raises(OSError, match="No space left"):
         put(store, case.plan)
     assert not list(tmp_path.iterdir())
     assert str(case.plan.SOPInstanceUID) not in store
 
 
-@pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: int) -> None:
-        raise OSError(28, "No space left on device")
+def test_an_object_that_is_not_indexed_is_not_acknowledged_until_it_is(case: CaseDatasets, tmp_path: Path) -> None:
+    class Broken(Index):
+        def add_instance(self, entry: IndexEntry) -> None:
+            raise DatabaseUnavailable("disk I/O error")
 
-    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DatabaseUnavailable):
+        put(ObjectStore(tmp_path, Broken()), case.plan)
+    index = Index()
+    store = ObjectStore(tmp_path, index)
+    assert set(index.rows) == {str(case.plan.SOPInstanceUID)}, "the folder is the truth"
+    index.rows.clear()
+    assert put(store, case.plan).is_file()
+
+
+def test_the_index_follows_the_folder(case: CaseDatasets, tmp_path: Path) -> None:
+    index = Index()
+    store = ObjectStore(tmp_path, index)
+    paths = [put(store, one) for one in case.ct[:3]]
+    paths[0].unlink()
+    (tmp_path / "1.2.3.dcm").write_bytes(b"no DICOM")
+    del index.rows[str(case.ct[1].SOPInstanceUID)]
+    ObjectStore(tmp_path, index)
+    assert set(index.rows) == {str(one.SOPInstanceUID) for one in case.ct[1:3]}
 
 
 def test_partial_files_of_a_crash_are_removed(tmp_path: Path) -> None:

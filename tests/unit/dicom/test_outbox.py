@@ -65,6 +65,11 @@ def test_while_the_archive_is_down_entries_wait_longer_and_longer(
             clock.advance(0.001)
     drain_outbox(database.outbox, network.peer, network.settings, clock=clock)
     assert states(database) == {(OutboxState.SENT, 4)}
+    history = database.outbox.history(database.outbox.entries()[0].entry_id)
+    assert [(one.state, one.peer_status) for one in history] == [(OutboxState.QUEUED, None)] * 3 + [
+        (OutboxState.SENT, 0x0000)
+    ]
+    assert (history[3].at - history[0].at).total_seconds() == 35.0
 
 
 def test_the_last_attempt_gives_up_and_a_person_can_start_again(

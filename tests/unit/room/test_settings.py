@@ -43,7 +43,7 @@ def test_documented_example_is_valid_and_shows_the_defaults() -> None:
         ("longitudinal_mm = 700.0", "longitudinal_mm = 1700.0", "setup_position lies outside travel"),
         ("sid_mm = 1500.0", "sid_mm = 900.0", "must exceed sad_mm"),
         ('name = "B"', 'name = "A"', "imager names must differ"),
-        ("port = 15170", "port = 0", "dicom.port"),
+        ("port = 51700", "port = 0", "dicom.port"),
         ('ae_title = "TMS"', 'ae_title = "A TITLE THAT IS TOO LONG"', "dicom.archive.ae_title"),
         ("[tolerance]", "[tolerance", "not valid TOML"),
     ],

@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from isoalign.clock import ManualClock
+from isoalign.dicom.ports import IndexEntry
 from isoalign.storage import Database, OutboxState
 from isoalign.storage.errors import DatabaseTooNew, DatabaseUnavailable, JournalBroken, UnknownEntry
 from isoalign.storage.tables import METADATA
@@ -160,7 +161,7 @@ def test_states_of_an_entry(database: Database, clock: ManualClock) -> None:
     with pytest.raises(UnknownEntry):
         database.outbox.mark_sent(first.entry_id, status=0, comment="", at=now)
     with pytest.raises(UnknownEntry):
-        database.outbox.mark_retry(99, status=None, comment="", next_try_at=now)
+        database.outbox.mark_retry(99, status=None, comment="", at=now, next_try_at=now)
 
 
 def test_a_reader_leaves_what_is_being_sent_alone(database: Database, path: Path, clock: ManualClock) -> None:
@@ -170,21 +171,25 @@ def test_a_reader_leaves_what_is_being_sent_alone(database: Database, path: Path
         assert {one.state for one in reader.outbox.entries()} == {OutboxState.SENDING}
 
 
+def entry(uid: str) -> IndexEntry:
+    return IndexEntry(uid, "1.2", "1.4", "1.5", f"{uid}.dcm", "0" * 64, 3_000_000_000)
+
+
 def test_instances(database: Database) -> None:
-    row = {
-        "sop_instance_uid": "1.2.3",
-        "sop_class_uid": "1.2",
-        "study_instance_uid": "1.4",
-        "series_instance_uid": "1.5",
-        "file_name": "1.2.3.dcm",
-        "sha256": "0" * 64,
-        "size_bytes": 3_000_000_000,
-    }
-    database.instances.add_instance(**row)  # type: ignore[arg-type]
-    database.instances.add_instance(**row)  # type: ignore[arg-type]
-    assert database.instances.has_instance("1.2.3")
-    assert not database.instances.has_instance("1.2.4")
+    database.instances.add_instance(entry("1.2.3"))
+    database.instances.add_instance(entry("1.2.3"))
+    assert database.instances.instance_uids() == {"1.2.3"}
     assert database.instances.digests() == {"1.2.3": "0" * 64}
+    database.instances.reconcile(add=[entry("1.2.4"), entry("1.2.5")], forget=["1.2.3"])
+    assert database.instances.instance_uids() == {"1.2.4", "1.2.5"}
+
+
+def test_the_index_does_not_wait_for_the_disk_and_the_rest_does(database: Database) -> None:
+    """SQLite: synchronous 1 is NORMAL, 2 is FULL."""
+    for engine, expected in ((database.instances._engine, 1), (database.outbox._engine, 2)):
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == expected
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 def test_migrations_make_the_tables_that_the_code_uses(database: Database, path: Path) -> None:

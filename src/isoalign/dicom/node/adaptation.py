@@ -1,10 +1,13 @@
 """What this node does to pynetdicom, in one place.
 
-* No logging of messages (they carry patient names) and none of the debug handlers (they cost time).
-* ``TCP_NODELAY`` on every connection: without it a peer's delayed acknowledgement stalls each message.
-* A PDU may not be longer than was offered: pynetdicom would read whatever length a peer announces into memory.
+* No logging of messages (they carry patient names), none of the debug handlers (they cost time), and no tracebacks for
+  what a peer does wrong: the modules of this room say what a person should know.
+* Connections are bounded ones (:mod:`isoalign.dicom.node.connection`), admitted before pynetdicom sees them
+  (:mod:`isoalign.dicom.node.admission`).
 * The requestor's reactor thread stays parked while we wait for responses: it can otherwise take a response off the
   queue before the waiting call sees it, and the call runs into its time-out.
+* A time-out leaves the association open, so that it can be released as the conformance statement wants it.
+* What follows a request on the same association (a storage commitment report) is sent by the reactor's own thread.
 """
 
 # This module reaches into pynetdicom on purpose; every other module of the room uses its public interface.
@@ -12,97 +15,90 @@
 
 from __future__ import annotations
 
-import socket
+import logging
+import queue
 import threading
 import time
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.events import Event
-from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 from isoalign.dicom import identity
+from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits, give_up_waiting
 
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
-PDU_HEADER_BYTES = 6
-ASSOCIATION_PDU_BYTES = 65_536
-"""Least size that is accepted for any PDU, so that a long association request always fits."""
+OBJECT_BYTES = 512 * 1024 * 1024
+"""Largest data set that is received on an association of our own (none is expected)."""
 PARK_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 10.0
+REPORT_POLL_S = 0.02
 
 
 class ParkingEntity(AE):
-    """An application entity whose own associations are parked; also those that pynetdicom opens for C-MOVE."""
+    """An application entity whose own associations are parked; also those that pynetdicom opens for C-MOVE.
 
-    def __init__(self, ae_title: str, pdu_bytes: int) -> None:
+    Parameters
+    ----------
+    ae_title : str
+    pdu_bytes : int
+        Largest PDU that is offered and accepted; 0: no limit is announced.
+    send_pdu_bytes : int
+        Largest PDU that is sent.
+    pdu_timeout_s : float
+        For reading or sending one PDU.
+    """
+
+    def __init__(
+        self, ae_title: str, pdu_bytes: int, *, send_pdu_bytes: int = 131_072, pdu_timeout_s: float = 30.0
+    ) -> None:
         super().__init__(ae_title)
         self.maximum_pdu_size = pdu_bytes
         self.implementation_class_uid = identity.IMPLEMENTATION_CLASS_UID
-        self._latest_socket: socket.socket | None = None
         self.implementation_version_name = identity.IMPLEMENTATION_VERSION_NAME
+        self._limits = ConnectionLimits(pdu_bytes, pdu_timeout_s, OBJECT_BYTES)
+        self._send_pdu_bytes = send_pdu_bytes
+        self._latest_socket: BoundedSocket | None = None
 
     def associate(self, *args: Any, **kwargs: Any) -> Association:
         """As in pynetdicom, with a parked reactor and a hastened connection."""
-        from pynetdicom import evt
-
-        handlers = kwargs.get("evt_handlers") or []
-        kwargs["evt_handlers"] = [*handlers, (evt.EVT_CONN_OPEN, prepare_connection)]
+        kwargs["evt_handlers"] = [*(kwargs.get("evt_handlers") or []), (evt.EVT_CONN_OPEN, _hasten)]
         association = super().associate(*args, **kwargs)
         if association.is_established:
+            _limit_sent_pdus(association, self._send_pdu_bytes)
             park(association)
         return association
 
-    def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:
-        created = super()._create_socket(*args, **kwargs)
-        self._latest_socket = created.socket
+    def _create_socket(self, association: Association, address: Any, tls_args: Any) -> BoundedSocket:
+        created = BoundedSocket(association, self._limits, address=address)
+        created.tls_args = tls_args
+        self._latest_socket = created
         return created
 
     def close_socket(self) -> None:
-        """Close the latest association's socket; pynetdicom forgets it when it cannot connect or gets no answer."""
-        if self._latest_socket is not None:
-            self._latest_socket.close()
-            self._latest_socket = None
+        """Close the latest association's socket; pynetdicom forgets it when it gets no answer."""
+        if self._latest_socket is not None and self._latest_socket.socket is not None:
+            self._latest_socket.socket.close()
+        self._latest_socket = None
 
 
-class GuardedServer(ThreadedAssociationServer):
-    """A server that closes connections from hosts it does not know before reading a byte of them."""
-
-    allowed_hosts: frozenset[str] = frozenset()
-    daemon_threads = True
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - the library's signature
-        """Called by the standard library's server for each connection."""
-        return not self.allowed_hosts or client_address[0] in self.allowed_hosts
-
-
-def prepare_connection(event: Event) -> None:
-    """Handler of ``EVT_CONN_OPEN``: no delay, and a limit on the length of a PDU."""
+def _hasten(event: Event) -> None:
     connection: Any = event.assoc.dul.socket
-    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    largest = max(int(event.assoc.ae.maximum_pdu_size) or 2**31, ASSOCIATION_PDU_BYTES) + PDU_HEADER_BYTES
-    receive = connection.recv
-
-    def receive_limited(count: int) -> bytearray:
-        if count > largest:
-            give_up_waiting(event.assoc)
-            raise OSError(f"the peer announced a PDU of {count} bytes; {largest} are allowed")
-        received: bytearray = receive(count)
-        if len(received) < count:
-            give_up_waiting(event.assoc)
-        return received
-
-    connection.recv = receive_limited
+    connection.hasten()
 
 
-def give_up_waiting(association: Association) -> None:
-    """End the thread of an acceptor that still waits for an association request; it would wait for its time-out."""
-    if association.is_acceptor and association.requestor.primitive is None:
-        waiting: Any = association.dul.to_user_queue
-        waiting.put(None)
+def _limit_sent_pdus(association: Association, most: int) -> None:
+    """Lower what the peer says it takes to what we want to send; 0 stands for no limit of the peer's."""
+    for item in association.acceptor.user_information:
+        if hasattr(item, "maximum_length_received"):
+            item.maximum_length_received = min(item.maximum_length_received or most, most)
 
 
 def park(association: Association) -> None:
@@ -114,12 +110,13 @@ def park(association: Association) -> None:
     time.sleep(0.003)
     _wait_paused(association)
     checkpoint.__dict__["set"] = _stay
-    for name in ("release", "abort", "kill", "_handle_no_response"):
+    for name in ("release", "abort", "kill"):
         _unpark_before(association, name, checkpoint)
+    association.__dict__["_handle_no_response"] = _stay
 
 
 def _stay() -> None:
-    """Stands in for ``set`` while the reactor is parked."""
+    """Stands in for what the parked reactor must not do: go on, or abort after a time-out."""
 
 
 def _wait_paused(association: Association) -> None:
@@ -132,9 +129,12 @@ def _unpark_before(association: Association, name: str, checkpoint: threading.Ev
     original = getattr(association, name)
 
     def unparked(*args: Any, **kwargs: Any) -> Any:
-        if checkpoint.__dict__.pop("set", None) is not None and name != "release":
-            # a release negotiates with the reactor still waiting, and lets it go itself
-            checkpoint.set()
+        if checkpoint.__dict__.pop("set", None) is not None:
+            # the reactor waits, whatever a request that was served meanwhile has made of the flag
+            association._is_paused = True
+            if name != "release":
+                # a release negotiates with the reactor still waiting, and lets it go itself
+                checkpoint.set()
         return original(*args, **kwargs)
 
     setattr(association, name, unparked)
@@ -162,13 +162,48 @@ def join_threads(entity: AE) -> None:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def start_server(
-    entity: AE, address: tuple[str, int], handlers: list[Any], allowed_hosts: frozenset[str]
-) -> tuple[GuardedServer, threading.Thread]:
-    """Listen, and serve in a thread of our own that ends quickly when asked."""
-    server = cast(GuardedServer, entity.make_server(address, evt_handlers=handlers, server_class=GuardedServer))
-    server.allowed_hosts = allowed_hosts
-    entity._servers.append(server)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=f"dicom-{entity.ae_title}", daemon=True)
-    thread.start()
-    return server, thread
+class FollowUps:
+    """Work that an acceptor's own reactor does once it has answered the request that it is serving.
+
+    Only so can a further request be sent on the association: any other thread would race the reactor for the response.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Association, Callable[[], None]] = {}
+
+    def prepare(self, event: Event) -> None:
+        """Handler of ``EVT_ACCEPTED``."""
+        association = event.assoc
+        serve = association._serve_request
+
+        def serve_and_follow(*args: Any) -> None:
+            serve(*args)
+            work = self._waiting.pop(association, None)
+            if work is not None and association.is_established:
+                work()
+
+        association.__dict__["_serve_request"] = serve_and_follow
+
+    def after_this(self, association: Association, work: Callable[[], None]) -> None:
+        """Called by the handler of a request."""
+        self._waiting[association] = work
+
+
+def report_event(association: Association, report: N_EVENT_REPORT, timeout_s: float) -> int | None:
+    """Send N-EVENT-REPORT from the acceptor's reactor; the peer's status, None when it leaves or does not answer.
+
+    Other requests that come in between are served.
+    """
+    context = association._get_valid_context(str(report.AffectedSOPClassUID), "", None)
+    association.dimse.send_msg(report, context.context_id or 0)
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s and association.dul.peek_next_pdu() is None and association.dul.is_alive():
+        try:
+            context_id, message = association.dimse.msg_queue.get(timeout=REPORT_POLL_S)
+        except queue.Empty:
+            continue
+        if isinstance(message, N_EVENT_REPORT) and message.is_valid_response:
+            return int(message.Status or 0)
+        if message is not None:
+            association._serve_request(message, context_id or 0)
+    return None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.events import Event
+from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext, build_context
 
 from isoalign.dicom import identity
@@ -16,8 +20,11 @@ from isoalign.dicom.errors import (
     AssociationAborted,
     AssociationRefused,
     EchoFailed,
+    NoFreeAssociation,
     PeerTimeout,
     PeerUnreachable,
+    RetrieveCancelled,
+    TlsUnusable,
 )
 from isoalign.dicom.node.adaptation import ParkingEntity, finish
 from isoalign.dicom.node.settings import NodeSettings, Peer
@@ -35,30 +42,95 @@ REJECT_REASONS = {
 """(source, reason) of A-ASSOCIATE-RJ; DICOM PS3.8 table 9-21."""
 
 
+RELEASE_TIMEOUT_S = 2.0
+"""For the answer to a release request after a time-out or a cancelled retrieval: the peer may be past answering."""
+
+
+class _Slots:
+    """Counts the associations that this process has open under each AE title."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def one(self, settings: NodeSettings) -> Iterator[None]:
+        """Wait for a free slot and hold it."""
+        title, most = settings.ae_title, settings.maximum_associations
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._open[title] < most, settings.association_timeout_s):
+                waited_s = settings.association_timeout_s
+                raise NoFreeAssociation(
+                    f"{most} associations of {title} are open, and none has ended for {waited_s:g} s", most=most
+                )
+            self._open[title] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._open[title] -= 1
+                self._changed.notify_all()
+
+
+_SLOTS = _Slots()
+
+
 @contextmanager
-def association(peer: Peer, settings: NodeSettings, contexts: list[PresentationContext]) -> Iterator[Association]:
-    """An established association; released at the end, aborted when the block raises.
+def association(
+    peer: Peer,
+    settings: NodeSettings,
+    contexts: list[PresentationContext],
+    *,
+    handlers: Sequence[EventHandlerType] = (),
+    negotiation: Sequence[Any] = (),
+) -> Iterator[Association]:
+    """An established association; released at the end and after a time-out, aborted when the block raises.
+
+    At most ``settings.maximum_associations`` are open at a time; others wait.
+
+    Parameters
+    ----------
+    handlers
+        Further pynetdicom handlers.
+    negotiation
+        Extended negotiation items (role selection).
 
     Raises
     ------
-    PeerUnreachable, AssociationRefused, AssociationAborted, PeerTimeout
+    PeerUnreachable, AssociationRefused, AssociationAborted, PeerTimeout, NoFreeAssociation, TlsUnusable
     """
-    entity = ParkingEntity(settings.ae_title, settings.pdu_bytes)
+    entity = ParkingEntity(
+        settings.ae_title,
+        settings.pdu_bytes,
+        send_pdu_bytes=settings.send_pdu_bytes,
+        pdu_timeout_s=settings.response_timeout_s,
+    )
     entity.connection_timeout = settings.connect_timeout_s
     entity.acse_timeout = settings.association_timeout_s
     entity.dimse_timeout = settings.response_timeout_s
     entity.network_timeout = max(settings.response_timeout_s, settings.association_timeout_s)
-    established = _open(entity, peer, settings, contexts)
-    try:
-        yield established
-    except BaseException:
-        established.abort()
-        raise
-    finally:
-        finish(established)
+    with _SLOTS.one(settings):
+        established = _open(entity, peer, settings, contexts, handlers, negotiation)
+        try:
+            yield established
+        except (PeerTimeout, RetrieveCancelled):
+            established.acse_timeout = min(settings.association_timeout_s, RELEASE_TIMEOUT_S)
+            raise
+        except BaseException:
+            established.abort()
+            raise
+        finally:
+            finish(established)
 
 
-def _open(entity: AE, peer: Peer, settings: NodeSettings, contexts: list[PresentationContext]) -> Association:
+def _open(
+    entity: AE,
+    peer: Peer,
+    settings: NodeSettings,
+    contexts: list[PresentationContext],
+    handlers: Sequence[EventHandlerType],
+    negotiation: Sequence[Any],
+) -> Association:
     connected = False
 
     def note(_: Event) -> None:
@@ -72,7 +144,9 @@ def _open(entity: AE, peer: Peer, settings: NodeSettings, contexts: list[Present
         contexts=contexts,
         ae_title=peer.ae_title,
         max_pdu=settings.pdu_bytes,
-        evt_handlers=[(evt.EVT_CONN_OPEN, note)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, note), *handlers],
+        ext_neg=list(negotiation),
+        tls_args=_tls(peer, settings),
     )
     if made.is_established:
         return made
@@ -80,7 +154,10 @@ def _open(entity: AE, peer: Peer, settings: NodeSettings, contexts: list[Present
     rejected, answer = made.is_rejected, made.acceptor.primitive
     finish(made)
     if not connected:
-        raise PeerUnreachable(f"nothing answers for {peer}", peer=str(peer))
+        hint = "Check the certificates of both sides too." if peer.tls else None
+        raise PeerUnreachable(
+            f"nothing answers for {peer}" + (" over TLS" if peer.tls else ""), hint=hint, peer=str(peer)
+        )
     if rejected and answer is not None:
         key = (int(answer.result_source or 0), int(answer.diagnostic or 0))
         reason = REJECT_REASONS.get(key, f"source {key[0]}, reason {key[1]}")
@@ -104,6 +181,14 @@ def _open(entity: AE, peer: Peer, settings: NodeSettings, contexts: list[Present
             timeout_s=settings.association_timeout_s,
         )
     raise AssociationAborted(f"{peer} closed the connection instead of answering the association request")
+
+
+def _tls(peer: Peer, settings: NodeSettings) -> tuple[ssl.SSLContext, str] | None:
+    if not peer.tls:
+        return None
+    if settings.tls is None:
+        raise TlsUnusable(f"{peer} is to be called over TLS, and this node has no certificate")
+    return settings.tls.user_context(), peer.host
 
 
 def no_answer(peer: Peer, what: str, settings: NodeSettings, waited_s: float) -> PeerTimeout | AssociationAborted:

@@ -82,7 +82,7 @@ def load_patient(
     _require_same_patient(plan.patient, structure_set.patient, "structure set", chosen_uid)
     require_one_frame(plan, structure_set)
     slices = structure_set.ct.sop_instance_uids
-    retrieve(
+    report_of_slices = retrieve(
         peer,
         slices,
         receiver,
@@ -98,7 +98,8 @@ def load_patient(
         _require_same_patient(plan.patient, patient, "CT slice", str(dataset.SOPInstanceUID))
     volume = read_volume(datasets, expected_uids=slices)
     _require_frame_of(structure_set, volume)
-    return LoadedCase(plan, structure_set, volume, read.warnings)
+    told = (f"CT slices: {report_of_slices.warning}",) if report_of_slices.warning else ()
+    return LoadedCase(plan, structure_set, volume, (*read.warnings, *told))
 
 
 def _retrieve_structure_set(

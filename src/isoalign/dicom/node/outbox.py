@@ -116,8 +116,9 @@ class _Round:
         if entry.attempts >= self._policy.most_attempts:
             self._give_up(entry, status, comment)
             return
-        next_try_at = self._clock.utc() + timedelta(seconds=self._policy.delay_s(entry.attempts))
-        self._outbox.mark_retry(entry.entry_id, status=status, comment=comment, next_try_at=next_try_at)
+        now = self._clock.utc()
+        next_try_at = now + timedelta(seconds=self._policy.delay_s(entry.attempts))
+        self._outbox.mark_retry(entry.entry_id, status=status, comment=comment, at=now, next_try_at=next_try_at)
 
     def _give_up(self, entry: OutboxEntry, status: int | None, comment: str) -> None:
         log.error("object not sent", sop_instance_uid=entry.sop_instance_uid, reason=comment)

@@ -16,10 +16,13 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
 from isoalign.dicom import identity
-from isoalign.dicom.errors import InstanceRefused, ReceiverNotStarted
-from isoalign.dicom.node.adaptation import ParkingEntity, join_threads, prepare_connection, start_server
+from isoalign.dicom.errors import ConflictingInstance, InstanceRefused, ReceiverNotStarted
+from isoalign.dicom.node.adaptation import ParkingEntity, join_threads
+from isoalign.dicom.node.admission import GuardedServer, check_caller, start_server
+from isoalign.dicom.node.notices import Notice, NoticeKind, NoticeTaker, ignore
 from isoalign.dicom.node.settings import ReceiverSettings
-from isoalign.dicom.object_store import ObjectStore
+from isoalign.dicom.object_store import Inspection, ObjectStore
+from isoalign.errors import StorageError
 
 log = structlog.get_logger()
 
@@ -31,7 +34,9 @@ STORAGE_CLASSES = (
 )
 """What the room's provider accepts; section 2.2.1 of the conformance statement."""
 TRANSFER_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
+ANY_NUMBER = 1_000_000
 STATUS_SUCCESS = 0x0000
+STATUS_ODD = 0xB007
 STATUS_OUT_OF_RESOURCES = 0xA700
 STATUS_NOT_AUTHORISED = 0x0124
 
@@ -77,7 +82,11 @@ class StorageReceiver:
     storage_classes : iterable of str
         SOP classes to accept.
     more_handlers, more_classes
-        Further pynetdicom handlers and the SOP classes they serve (for the archive peer).
+        Further pynetdicom handlers and the SOP classes they serve.
+    inspect : callable, optional
+        A further condition for every object.
+    on_notice : callable
+        Gets what a person should know; called from other threads.
     """
 
     def __init__(
@@ -88,24 +97,28 @@ class StorageReceiver:
         storage_classes: Iterable[str] = STORAGE_CLASSES,
         more_handlers: Iterable[Any] = (),
         more_classes: Iterable[str] = (),
+        inspect: Inspection | None = None,
+        on_notice: NoticeTaker = ignore,
     ) -> None:
         self.settings = settings
         self.store = store
+        self._inspect = inspect
+        self._on_notice = on_notice
         self._expectations: list[Expectation] = []
         self._lock = threading.Lock()
-        self._running: tuple[Any, threading.Thread] | None = None
+        self._running: tuple[GuardedServer, threading.Thread] | None = None
         self._handlers = [
-            (evt.EVT_CONN_OPEN, prepare_connection),
+            (evt.EVT_REQUESTED, check_caller, [settings]),
             (evt.EVT_C_STORE, self._on_store),
             *more_handlers,
         ]
-        self.entity = ParkingEntity(settings.ae_title, settings.pdu_bytes)
-        self.entity.maximum_associations = settings.maximum_associations
+        self.entity = ParkingEntity(settings.ae_title, settings.pdu_bytes, pdu_timeout_s=settings.pdu_timeout_s)
+        # counted by check_caller: the library counts threads that are about to end too
+        self.entity.maximum_associations = ANY_NUMBER
         self.entity.network_timeout = settings.idle_timeout_s
         self.entity.acse_timeout = settings.association_timeout_s
         self.entity.dimse_timeout = settings.idle_timeout_s
-        self.entity.require_called_aet = True
-        self.entity.require_calling_aet = list(settings.calling_ae_titles)
+        self.entity.require_called_aet = not settings.any_called_ae_title
         for sop_class in (identity.VERIFICATION, *storage_classes, *more_classes):
             self.entity.add_supported_context(sop_class, TRANSFER_SYNTAXES)
 
@@ -126,11 +139,11 @@ class StorageReceiver:
 
         Raises
         ------
-        ReceiverNotStarted
+        ReceiverNotStarted, TlsUnusable
         """
         address = (self.settings.host, self.settings.port)
         try:
-            self._running = start_server(self.entity, address, self._handlers, frozenset(self.settings.calling_hosts))
+            self._running = start_server(self.entity, self.settings, self._handlers)
         except OSError as error:
             raise ReceiverNotStarted(
                 f"the storage provider {self.settings.ae_title} cannot listen on {address[0]}:{address[1]}: "
@@ -143,8 +156,10 @@ class StorageReceiver:
         """Abort what is open, stop listening and wait for the threads."""
         if self._running is None:
             return
-        _, thread = self._running
+        server, thread = self._running
         self._running = None
+        server.shutdown()
+        server.waiting_room.close()
         self.entity.shutdown()
         join_threads(self.entity)
         thread.join()
@@ -176,25 +191,43 @@ class StorageReceiver:
         with self._lock:
             waiting = [one for one in self._expectations if uid in one.wanted]
         if not waiting and not self.settings.accept_any:
-            return _refusal(STATUS_NOT_AUTHORISED, "this instance was not asked for", uid)
+            return self._refuse(STATUS_NOT_AUTHORISED, "this instance was not asked for", uid)
         try:
-            self.store.put(
+            stored = self.store.put(
                 event.encoded_dataset(include_meta=False),
                 sop_class_uid=str(request.AffectedSOPClassUID),
                 sop_instance_uid=uid,
                 transfer_syntax_uid=str(event.context.transfer_syntax),
+                inspect=self._inspect,
             )
         except InstanceRefused as refusal:
-            return _refusal(refusal.status, refusal.message, uid)
+            kind = NoticeKind.CONFLICT if isinstance(refusal, ConflictingInstance) else NoticeKind.REFUSED
+            return self._refuse(refusal.status, refusal.message, uid, kind)
         except OSError as error:
-            return _refusal(STATUS_OUT_OF_RESOURCES, f"cannot be written: {error.strerror or 'I/O error'}", uid)
+            reason = f"cannot be written: {error.strerror or 'I/O error'}"
+            return self._refuse(STATUS_OUT_OF_RESOURCES, reason, uid, NoticeKind.DISK)
+        except StorageError as error:
+            return self._refuse(STATUS_OUT_OF_RESOURCES, "cannot be indexed", uid, NoticeKind.DISK, error.message)
         for expectation in waiting:
             expectation.note(uid)
+        if stored.remark:
+            self._on_notice(Notice(NoticeKind.ODD, stored.remark, uid, STATUS_ODD))
+            return _answer(STATUS_ODD, stored.remark)
+        if stored.is_new:
+            self._on_notice(Notice(NoticeKind.STORED, "stored", uid, STATUS_SUCCESS))
         return STATUS_SUCCESS
 
+    def _refuse(
+        self, status: int, comment: str, uid: str, kind: NoticeKind = NoticeKind.REFUSED, detail: str = ""
+    ) -> Dataset:
+        log.warning(
+            "instance refused", sop_instance_uid=uid[:64], status=f"{status:04X}", reason=comment, detail=detail
+        )
+        self._on_notice(Notice(kind, comment, uid[:64], status))
+        return _answer(status, comment)
 
-def _refusal(status: int, comment: str, uid: str) -> Dataset:
-    log.warning("instance refused", sop_instance_uid=uid[:64], status=f"{status:04X}", reason=comment)
+
+def _answer(status: int, comment: str) -> Dataset:
     answer = Dataset()
     answer.Status = status
     answer.ErrorComment = comment[:64]

@@ -45,6 +45,15 @@ class RetrieveReport:
     duration_s: float
 
     @property
+    def warning(self) -> str:
+        """What a person should know although everything has arrived; empty when there is nothing."""
+        if self.status == 0x0000:
+            return ""
+        return f"final status {self.status:04X}, {MEANINGS.get(self.status, 'unknown')}" + (
+            f": {self.comment}" if self.comment else ""
+        )
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Asked for and not arrived."""
         arrived = set(self.arrived)
@@ -74,7 +83,7 @@ def retrieve(
     progress : callable, optional
         Called as ``progress(arrived, requested)``, from another thread.
     cancelled : callable
-        Asked between responses; no C-CANCEL is sent, the association is aborted.
+        Asked between responses; no C-CANCEL is sent, the association is released.
 
     Raises
     ------
@@ -98,7 +107,8 @@ def retrieve(
             for first in range(0, len(requested), settings.move_batch):
                 batch = requested[first : first + settings.move_batch]
                 identifier = _identifier(batch, study_instance_uid, series_instance_uid)
-                status, comment = _move(established, peer, identifier, settings, cancelled)
+                one = _move(established, peer, identifier, settings, cancelled)
+                status, comment = one if one[0] != 0x0000 else (status, comment)
         expectation.wait(settings.arrival_grace_s)
         arrived = expectation.arrived
     report = RetrieveReport(
@@ -160,7 +170,8 @@ def _require_complete(report: RetrieveReport, peer: Peer) -> None:
         named = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
         raise RetrieveIncomplete(
             f"{len(report.arrived)} of {len(report.requested)} instances arrived from {peer} although the final status "
-            f"was {report.status:04X} ({MEANINGS.get(report.status, 'unknown')}); missing: {named}",
+            f"was {report.status:04X} ({MEANINGS.get(report.status, 'unknown')}"
+            f"{': ' + report.comment if report.comment else ''}); missing: {named}",
             missing=list(missing),
             requested=len(report.requested),
             status=f"{report.status:04X}",

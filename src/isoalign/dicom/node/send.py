@@ -5,12 +5,17 @@ Source: DICOM PS3.4 B.2.3; status handling: tables 7 and 8 of the conformance st
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import VR
+from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from isoalign.dicom import identity
@@ -32,6 +37,8 @@ PROPOSED_CLASSES = (
     identity.CT_IMAGE,
     identity.RT_ION_PLAN,
 )
+PROPOSED_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+"""In one context for each SOP class; the peer chooses. Table 6 of the conformance statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,7 @@ def send(
     settings = settings or NodeSettings()
     if calling_ae_title is not None:
         settings = replace(settings, ae_title=calling_ae_title)
-    contexts = [
-        build_context(sop_class, syntax)
-        for sop_class in PROPOSED_CLASSES
-        for syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
-    ]
+    contexts = [build_context(sop_class, PROPOSED_SYNTAXES) for sop_class in PROPOSED_CLASSES]
     results: list[StoreResult] = []
 
     def note(result: StoreResult) -> None:
@@ -115,7 +118,7 @@ def send(
             uid, sop_class = str(dataset.SOPInstanceUID), str(dataset.SOPClassUID)
             started_s = time.monotonic()
             try:
-                status = established.send_c_store(dataset)
+                status = established.send_c_store(_for_context(established, dataset), msg_id=1 + len(results) % 65_535)
             except ValueError as error:
                 # no accepted context, or the dataset cannot be encoded
                 note(StoreResult(uid, sop_class, NOT_ACCEPTED, str(error)[:64]))
@@ -129,6 +132,26 @@ def send(
                 raise failure
             note(StoreResult(uid, sop_class, int(status.Status), str(status.get("ErrorComment", ""))))
     return tuple(results)
+
+
+def _for_context(established: Association, dataset: Dataset) -> Dataset:
+    """The dataset, with the bytes of its 16-bit words swapped where the peer has chosen big endian.
+
+    pydicom writes numbers in either order, and words (OW) as they are.
+    """
+    chosen = {
+        one.transfer_syntax[0] for one in established.accepted_contexts if one.abstract_syntax == dataset.SOPClassUID
+    }
+    if chosen != {ExplicitVRBigEndian}:
+        return dataset
+    swapped = correct_ambiguous_vr(copy.deepcopy(dataset), True)
+    for element in swapped.iterall():
+        if element.VR == VR.OW and element.value:
+            element.value = np.frombuffer(element.value, "<u2").astype(">u2").tobytes()
+    swapped.file_meta = copy.deepcopy(dataset.file_meta)
+    swapped.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    swapped.set_original_encoding(False, False)
+    return swapped
 
 
 def require_stored(results: Sequence[StoreResult], peer: Peer) -> None:

@@ -1,0 +1,257 @@
+"""The storage user: no response is lost, no more associations than allowed, PDUs as long as agreed, any byte order."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage, Verification
+
+from isoalign.dicom import identity
+from isoalign.dicom.errors import NoFreeAssociation, PeerTimeout, PeerUnreachable
+from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, echo, send
+from isoalign.dicom.object_store import ObjectStore
+from isoalign.dicom.objects import CaseDatasets
+
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+@contextmanager
+def provider(*handlers: Any) -> Iterator[Peer]:
+    entity = AE("TMS")
+    entity.maximum_associations = 100
+    for sop_class in (Verification, CTImageStorage):
+        entity.add_supported_context(sop_class, IMPLICIT)
+    before = set(threading.enumerate())
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
+    try:
+        yield Peer("TMS", "127.0.0.1", server.server_address[1])
+    finally:
+        entity.shutdown()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(20)
+
+
+def instances(case: CaseDatasets, seed: int, count: int) -> Iterator[Dataset]:
+    """Instances of one to a few hundred kilobytes."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        one = copy.deepcopy(case.ct[0])
+        one.SOPInstanceUID = identity.new_uid()
+        one.PixelData = b"\1\2" * chance.choice([80, 80, 80, 5_000, 60_000])
+        yield one
+
+
+def store_over_three(case: CaseDatasets, seed: int, each: int) -> None:
+    received: list[str] = []
+
+    def keep(event: Any) -> int:
+        received.append(str(event.request.AffectedSOPInstanceUID))
+        return 0x0000
+
+    settings = NodeSettings("ROOM", response_timeout_s=30.0)
+    answered: list[str] = []
+    failures: list[BaseException] = []
+
+    def work(peer: Peer, number: int) -> None:
+        try:
+            results = send(peer, instances(case, seed + number, each), settings)
+            assert {one.status for one in results} == {0x0000}
+            answered.extend(one.sop_instance_uid for one in results)
+        except BaseException as error:  # noqa: BLE001 - shown by the main thread
+            failures.append(error)
+
+    with provider((evt.EVT_C_STORE, keep)) as peer:
+        threads = [threading.Thread(target=work, args=(peer, number)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert len(answered) == 3 * each
+    assert sorted(answered) == sorted(received), "each exactly once"
+
+
+def test_no_response_is_lost_over_three_associations(case: CaseDatasets) -> None:
+    store_over_three(case, seed=1, each=250)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_no_response_is_lost_in_a_hundred_thousand(case: CaseDatasets) -> None:
+    store_over_three(case, seed=2, each=33_334)
+
+
+def test_three_associations_at_a_time(case: CaseDatasets) -> None:
+    """Six senders: three wait until another one is done; all get through."""
+    open_now, most = 0, 0
+    lock = threading.Lock()
+
+    def count(change: int) -> Callable[[Any], None]:
+        def act(_: Any) -> None:
+            nonlocal open_now, most
+            with lock:
+                open_now += change
+                most = max(most, open_now)
+
+        return act
+
+    def slow(_: Any) -> int:
+        time.sleep(0.1)
+        return 0x0000
+
+    handlers = [
+        (evt.EVT_ESTABLISHED, count(1)),
+        (evt.EVT_RELEASED, count(-1)),
+        (evt.EVT_ABORTED, count(-1)),
+        (evt.EVT_C_STORE, slow),
+    ]
+    with provider(*handlers) as peer:
+        results: list[int] = []
+        threads = [
+            threading.Thread(
+                target=lambda: results.extend(r.status for r in send(peer, case.ct[:1], NodeSettings("A")))
+            )
+            for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert results == [0x0000] * 6
+    assert most == 3
+
+
+def test_waiting_for_a_free_association_has_an_end(case: CaseDatasets) -> None:
+    release = threading.Event()
+
+    def hold(_: Any) -> int:
+        release.wait(20)
+        return 0x0000
+
+    settings = NodeSettings("BUSY", association_timeout_s=0.3, maximum_associations=1)
+    with provider((evt.EVT_C_STORE, hold)) as peer:
+        thread = threading.Thread(target=send, args=(peer, case.ct[:1], settings))
+        thread.start()
+        time.sleep(0.3)
+        try:
+            with pytest.raises(NoFreeAssociation, match="1 associations of BUSY"):
+                echo(peer, settings)
+        finally:
+            release.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(("peers_limit", "ours", "longest"), [(0, 32_768, 32_768), (16_384, 32_768, 16_384)])
+def test_length_of_pdus_that_are_sent(case: CaseDatasets, peers_limit: int, ours: int, longest: int) -> None:
+    lengths: list[int] = []
+    case.ct[0].PixelData = b"\0" * 200_000
+    entity = AE("TMS")
+    entity.maximum_pdu_size = peers_limit
+    entity.add_supported_context(CTImageStorage, IMPLICIT)
+    before = set(threading.enumerate())
+    handlers = [
+        (evt.EVT_DATA_RECV, lambda event: lengths.append(len(event.data) - 6)),
+        (evt.EVT_C_STORE, lambda _: 0x0000),
+    ]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)  # type: ignore[arg-type]
+    try:
+        peer = Peer("TMS", "127.0.0.1", server.server_address[1])
+        assert send(peer, case.ct[:1], NodeSettings("ROOM", send_pdu_bytes=ours))[0].status == 0x0000
+    finally:
+        entity.shutdown()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(20)
+    assert longest - 100 < max(lengths) <= longest
+
+
+def test_a_time_out_releases_the_association(case: CaseDatasets) -> None:
+    """Table 8 of the statement: released, not aborted; the task ends and the user is told."""
+    seen: list[str] = []
+    done = threading.Event()
+
+    def late(_: Any) -> int:
+        done.wait(0.8)
+        return 0x0000
+
+    handlers = [
+        (evt.EVT_C_STORE, late),
+        (evt.EVT_RELEASED, lambda _: seen.append("released")),
+        (evt.EVT_ABORTED, lambda _: seen.append("aborted")),
+    ]
+    settings = NodeSettings("ROOM", response_timeout_s=0.3)
+    with provider(*handlers) as peer, pytest.raises(PeerTimeout, match="C-STORE"):
+        send(peer, case.ct[:3], settings)
+    assert seen == ["released"]
+
+
+def test_a_peer_that_stops_reading_does_not_hold_us_for_ever(case: CaseDatasets) -> None:
+    """It takes the connection and neither answers nor reads."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        settings = NodeSettings("ROOM", association_timeout_s=0.4, response_timeout_s=0.4)
+        began = time.monotonic()
+        with pytest.raises(PeerTimeout):
+            send(Peer("TMS", "127.0.0.1", listening.getsockname()[1]), case.ct, settings)
+        assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("option", ["+xi", "+xe", "+xb"])
+def test_any_transfer_syntax_that_the_peer_prefers(
+    case: CaseDatasets, tmp_path: Path, option: str, require_program: Callable[[str], Path]
+) -> None:
+    """DCMTK's storescp prefers implicit, explicit little endian or explicit big endian; the pixels stay the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path / "received"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [require_program("storescp"), option, "-od", folder, "-aet", "TMS", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TCP_NODELAY": "1"},
+    )
+    try:
+        peer = Peer("TMS", "127.0.0.1", port)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                echo(peer, NodeSettings("ROOM"))
+                break
+            except PeerUnreachable:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        assert {one.status for one in send(peer, case.ct, NodeSettings("ROOM"))} == {0x0000}
+    finally:
+        process.terminate()
+        process.wait(10)
+    files = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, folder.iterdir())}
+    expected = {"+xi": "1.2.840.10008.1.2", "+xe": "1.2.840.10008.1.2.1", "+xb": "1.2.840.10008.1.2.2"}[option]
+    assert {str(one.file_meta.TransferSyntaxUID) for one in files.values()} == {expected}
+    for one in case.ct:
+        np.testing.assert_array_equal(files[str(one.SOPInstanceUID)].pixel_array, one.pixel_array)
+        assert files[str(one.SOPInstanceUID)].Rows == one.Rows
+
+
+def test_the_receiver_and_the_user_agree(case: CaseDatasets, tmp_path: Path) -> None:
+    settings = ReceiverSettings("OTHER", accept_any=True)
+    with StorageReceiver(settings, ObjectStore(tmp_path / "store")) as receiver:
+        results = send(Peer("OTHER", "127.0.0.1", receiver.port), case.all, NodeSettings("ROOM"))
+        assert {one.status for one in results} == {0x0000}
+        assert len(receiver.store.uids()) == len(case.all)
