@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.errors import LinkLost, StaleState, TargetOutOfLimits
+from isoalign.devices.errors import StaleState, TargetOutOfLimits
 from isoalign.devices.gantry_reading import (
     MICRO_PER_DEG,
     ConeBeamRotation,
@@ -26,11 +26,8 @@ from isoalign.devices.state_stream import StateStream
 from isoalign.devices.transport import Transport
 from isoalign.geometry.motion_profile import MotionLimits
 from isoalign.interlocks import Observation
-from isoalign.protocol.host_session import HostSession
 from isoalign.protocol.layout import Message
 from isoalign.protocol.messages import (
-    STOP_REPETITIONS,
-    CommandStatus,
     ConeBeamRotate,
     DeviceKind,
     GantryClear,
@@ -39,8 +36,6 @@ from isoalign.protocol.messages import (
     GantryLatch,
     GantryRotate,
     GantryState,
-    GantryStop,
-    GantryStopReason,
     ImagerArmEnd,
     ImagerArmMove,
     PendantState,
@@ -56,20 +51,6 @@ SPACING_DEG = (0.01, 90.0)
 """Least and largest angle between two triggers."""
 START_MAX_DEG = 400.0
 LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
-
-
-class GantrySession(HostSession):
-    """The host's end of the gantry's link: what stops here is GANTRY_STOP."""
-
-    def __init__(self) -> None:
-        super().__init__(DeviceKind.GANTRY)
-
-    def stop(self, reason: StopReason, now_s: float) -> None:
-        """Queue GANTRY_STOP, several times; what waits is dropped and unanswered commands are given up."""
-        self._output.clear()
-        self._commands.abandon()
-        for _ in range(STOP_REPETITIONS):
-            self._queue(GantryStop(reason=GantryStopReason[reason.name]), now_s)
 
 
 class Gantry:
@@ -110,7 +91,6 @@ class Gantry:
             silence_limit_s=0.5,
             on_message=self._on_message,
             on_change=self._on_link_change,
-            session=GantrySession(),
         )
         self.reading: Observation[GantryReading] | None = None
         self._stream = StateStream(self.link, clock)
@@ -250,18 +230,12 @@ class Gantry:
             When the gantry does not come back to a cleared state.
         StaleState, LinkLost, DeviceRefused
         """
-        try:
-            await self.round_trip(timeout_s)
-            assert self.reading is not None
-            latch = self.reading.value.latch
-            if latch is GantryLatch.NONE:
-                return
-            clear = GantryClear(command_id=1, valid_until_us=0, latch=latch)
-            await self.link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
-            if not await self.link.changed.until(self._is_unlatched, timeout_s):
-                raise GantryFault(f"the gantry took the clearing of {latch.name} but still reports it")
-        except TimeoutError as error:
-            raise LinkLost("the gantry did not carry out GANTRY_CLEAR in time", device="gantry") from error
+        await self._stream.clear_latch(
+            self._latch,
+            lambda latch: GantryClear(command_id=1, valid_until_us=0, latch=latch),
+            fault=GantryFault,
+            timeout_s=timeout_s,
+        )
 
     async def round_trip(self, timeout_s: float = 1.0) -> None:
         """See :meth:`~isoalign.devices.state_stream.StateStream.round_trip`."""
@@ -293,8 +267,10 @@ class Gantry:
                 f"the gantry cannot rotate at {speed_deg_per_s:g} degrees/s, at most at {most:g}", hint=LIMITS_HINT
             )
 
-    def _is_unlatched(self) -> bool:
-        return self.reading is not None and self.reading.value.latch is GantryLatch.NONE
+    def _latch(self) -> GantryLatch:
+        if self.reading is None:
+            raise StaleState("the gantry has not reported its state")
+        return self.reading.value.latch
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, GantryState):
