@@ -89,7 +89,7 @@ class DaemonConfig:
     ----------
     socket : Path
         Of the daemon's Unix socket.
-    couch, pendant, imagers
+    couch, pendant, imagers, gantry
         Addresses; None or empty for devices that this room does not have.
     limits : dict of axis to (least, greatest)
         Travel of the couch as this room allows it, mm and degrees; the couch's own travel narrows it further.
@@ -145,6 +145,7 @@ class DaemonConfig:
     clearance: ClearanceConfig | None = None
     approach: ApproachConfig = ApproachConfig()
     record: RecordConfig | None = None
+    gantry: TcpAddress | None = None
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:
@@ -170,8 +171,9 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     values["socket"] = Path(text_of(values["socket"], "socket"))
     if values.get("couch") is not None:
         values["couch"] = _serial(values["couch"], "couch")
-    if values.get("pendant") is not None:
-        values["pendant"] = _tcp(values["pendant"], "pendant")
+    for name in ("pendant", "gantry"):
+        if values.get(name) is not None:
+            values[name] = _tcp(values[name], name)
     values["imagers"] = _imagers(values.get("imagers", []))
     values["limits"] = {
         axis: range_of(pair, f"limits.{axis}") for axis, pair in axes_of(values.get("limits", {}), "limits").items()

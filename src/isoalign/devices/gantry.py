@@ -43,6 +43,7 @@ from isoalign.protocol.messages import (
     StopReason,
     TimeReply,
 )
+from isoalign.protocol.units import s_from_us
 
 _log = structlog.get_logger("isoalign.devices.gantry")
 
@@ -51,6 +52,20 @@ SPACING_DEG = (0.01, 90.0)
 """Least and largest angle between two triggers."""
 START_MAX_DEG = 400.0
 LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
+
+
+def require_spacing(spacing_deg: float) -> None:
+    """Raise TargetOutOfLimits when triggers cannot come as near to each other, or as far apart, as this."""
+    if not SPACING_DEG[0] <= spacing_deg <= SPACING_DEG[1]:
+        raise TargetOutOfLimits(
+            f"{spacing_deg:g} degrees between triggers: least {SPACING_DEG[0]:g}, most {SPACING_DEG[1]:g}",
+            hint=LIMITS_HINT,
+        )
+
+
+def count_triggers(from_deg: float, to_deg: float, spacing_deg: float) -> int:
+    """How many triggers a cone-beam rotation has, in the whole µdeg in which it is commanded."""
+    return abs(udeg_from_deg(to_deg) - udeg_from_deg(from_deg)) // udeg_from_deg(spacing_deg) + 1
 
 
 class Gantry:
@@ -119,6 +134,11 @@ class Gantry:
         return self._info
 
     @property
+    def secondary_lag_s(self) -> float | None:
+        """Delay of the second encoder behind the first; None until the gantry has told."""
+        return None if self._info is None else s_from_us(self._info.secondary_lag_us)
+
+    @property
     def travel_deg(self) -> tuple[float, float]:
         """Ends of travel; raises StaleState until the gantry has told them."""
         return self.info.travel_min_udeg / MICRO_PER_DEG, self.info.travel_max_udeg / MICRO_PER_DEG
@@ -160,7 +180,7 @@ class Gantry:
         TargetOutOfLimits
             When angle or speed are beyond what the gantry has told of itself.
         """
-        self._check(speed_deg_per_s, expected_start_deg, target_deg)
+        self.require_possible(speed_deg_per_s, expected_start_deg, target_deg)
         rotate = GantryRotate(
             command_id=1,
             valid_until_us=0,
@@ -190,12 +210,8 @@ class Gantry:
         TargetOutOfLimits
             When angles, speed or spacing are beyond what the gantry has told of itself.
         """
-        self._check(speed_deg_per_s, expected_start_deg, from_deg, to_deg)
-        if not SPACING_DEG[0] <= trigger_spacing_deg <= SPACING_DEG[1]:
-            raise TargetOutOfLimits(
-                f"{trigger_spacing_deg:g} degrees between triggers: least {SPACING_DEG[0]:g}, most {SPACING_DEG[1]:g}",
-                hint=LIMITS_HINT,
-            )
+        self.require_possible(speed_deg_per_s, expected_start_deg, from_deg, to_deg)
+        require_spacing(trigger_spacing_deg)
         seen = 0 if self.reading is None else self.reading.value.scan_id
         self._scan_id = max(self._scan_id, seen) + 1  # never one that the gantry still shows
         rotate = ConeBeamRotate(
@@ -208,7 +224,7 @@ class Gantry:
             trigger_spacing_udeg=udeg_from_deg(trigger_spacing_deg),
             expected_start_udeg=udeg_from_deg(expected_start_deg),
         )
-        total = abs(rotate.to_udeg - rotate.from_udeg) // rotate.trigger_spacing_udeg + 1
+        total = count_triggers(from_deg, to_deg, trigger_spacing_deg)
         self.rotation = None
         self.rotation = ConeBeamRotation(self.link.issue(rotate, valid_for_s=VALID_FOR_S), self._scan_id, total)
         return self.rotation
@@ -252,7 +268,8 @@ class Gantry:
         """Hand the client's counter on, unchanged, with the next link heartbeat."""
         self.link.session.client_counter = counter
 
-    def _check(self, speed_deg_per_s: float, start_deg: float, *angles_deg: float) -> None:
+    def require_possible(self, speed_deg_per_s: float, start_deg: float, *angles_deg: float) -> None:
+        """Raise TargetOutOfLimits, or StaleState, unless the gantry can do this by what it has told of itself."""
         low, high = self.travel_deg
         most = self.motion_limits.speed
         for angle in angles_deg:

@@ -7,11 +7,14 @@ only. It does not replace the hard-wired chain (emergency stop, dead-man bar, sa
 from isoalign.interlocks.errors import ClearRefused, UnknownRule
 from isoalign.interlocks.model import (
     Activity,
+    Arm,
     Brake,
     CouchReport,
     Evaluation,
     Finding,
+    GantryReport,
     Inputs,
+    Mover,
     Observation,
     Reaction,
     Rule,
@@ -20,18 +23,23 @@ from isoalign.interlocks.model import (
 )
 from isoalign.interlocks.monitor import FaultRecord, InterlockMonitor
 from isoalign.interlocks.rules import RULES, rules_for, soft_limits_inside
+from isoalign.interlocks.rules_gantry import GANTRY_RULES
 
 __all__ = [
+    "GANTRY_RULES",
     "RULES",
     "Activity",
+    "Arm",
     "Brake",
     "ClearRefused",
     "CouchReport",
     "Evaluation",
     "FaultRecord",
     "Finding",
+    "GantryReport",
     "Inputs",
     "InterlockMonitor",
+    "Mover",
     "Observation",
     "Reaction",
     "Rule",

@@ -43,6 +43,24 @@ class Brake(Enum):
     UNKNOWN = "unknown"
 
 
+class Mover(Enum):
+    """What moves in the activity ``MOTION``: one at a time."""
+
+    COUCH = "couch motion"
+    GANTRY = "gantry rotation"
+    CONE_BEAM = "cone-beam rotation"
+    ARM = "imager arm move"
+
+
+class Arm(Enum):
+    """Where the imager arm is, as the gantry reports it."""
+
+    UNKNOWN = "unknown"
+    STOWED = "stowed"
+    MOVING = "moving"
+    EXTENDED = "extended"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation(Generic[T]):
     """A value and when it was last known to be true (monotonic seconds)."""
@@ -83,6 +101,31 @@ class CouchReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GantryReport:
+    """What one state frame of the gantry says, as far as the chain needs it.
+
+    Attributes
+    ----------
+    angle_deg, secondary_deg : float
+        IEC 61217 gantry rotation by either encoder; NaN when it gives no value.
+    speed_deg_per_s : float
+        Signed; NaN when it is not told.
+    standstill : bool
+        Neither gantry nor imager arm moves.
+    counter_age_s : float, optional
+        As for :class:`CouchReport`.
+    """
+
+    angle_deg: float
+    secondary_deg: float
+    speed_deg_per_s: float
+    arm: Arm
+    standstill: bool
+    faults: tuple[str, ...] = ()
+    counter_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything the rules look at. None means: never heard of, which is never safe.
 
@@ -98,6 +141,10 @@ class Inputs:
         Whether the bar is in its middle position; ``at_s`` is when the token last advanced.
     rest : tuple of float
         Read-back when the last motion had ended; empty when unknown. For the watch over uncommanded motion.
+    mover : Mover
+        What moves, or is about to, while the activity is a motion.
+    gantry, gantry_session_ok, gantry_rest_deg
+        Of the gantry, as ``couch``, ``session_ok`` and ``rest`` of the couch; the rest is None when unknown.
     """
 
     activity: Activity
@@ -106,6 +153,10 @@ class Inputs:
     client_heartbeat: Observation[int] | None = None
     enable: Observation[bool] | None = None
     rest: tuple[float, ...] = ()
+    mover: Mover = Mover.COUCH
+    gantry: Observation[GantryReport] | None = None
+    gantry_session_ok: Observation[bool] | None = None
+    gantry_rest_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +212,7 @@ class Settings:
     stuck_mm_per_s: float = 0.5
     stuck_deg_per_s: float = 0.05
     stuck_for_s: float = 0.300
+    gantry_secondary_lag_s: float = 0.020
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +256,10 @@ class Rule:
         How long the condition must be broken before the rule opens, seconds.
     is_usual_for_a_while : bool
         The condition is broken for a while in good order, so that this does not keep the chain from being cleared.
+    is_precondition : bool
+        Looked at also before an activity begins, as if it had begun: the act is refused while the condition is broken.
+    is_righted_by_arm : bool
+        A move of the imager arm puts it right, so that it keeps neither that move nor a clear from being made.
     """
 
     rule_id: str
@@ -219,6 +275,8 @@ class Rule:
     gates_exposure: bool = False
     persists_s: Callable[[Settings], float] = lambda _: 0.0
     is_usual_for_a_while: bool = False
+    is_precondition: bool = False
+    is_righted_by_arm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +304,8 @@ class Evaluation:
         What latched in this very evaluation.
     reaction : Reaction or None
         The hardest reaction demanded by ``tripped``.
+    motion_permitted, exposure_permitted, arm_permitted : bool
+        Whether a motion of couch or gantry, an exposure, a move of the imager arm may begin.
     """
 
     open: tuple[Finding, ...]
@@ -254,3 +314,4 @@ class Evaluation:
     reaction: Reaction | None
     motion_permitted: bool
     exposure_permitted: bool
+    arm_permitted: bool = False

@@ -14,6 +14,7 @@ from isoalign.interlocks.model import (
     Settings,
     Trouble,
 )
+from isoalign.interlocks.rules_gantry import GANTRY_RULES
 
 ALWAYS = frozenset(Activity)
 IN_MOTION = frozenset({Activity.MOTION})
@@ -381,9 +382,10 @@ RULES: tuple[Rule, ...] = (
 COUCH_SOURCES = frozenset({"couch link", "couch state"})
 
 
-def rules_for(*, couch: bool) -> tuple[Rule, ...]:
-    """The rules of a room with or without a couch (imager calibration can do without one)."""
-    return tuple(rule for rule in RULES if couch or rule.source not in COUCH_SOURCES)
+def rules_for(*, couch: bool, gantry: bool = False) -> tuple[Rule, ...]:
+    """The rules of a room with or without couch (imager calibration can do without one) and gantry."""
+    rules = RULES + GANTRY_RULES if gantry else RULES
+    return tuple(rule for rule in rules if couch or rule.source not in COUCH_SOURCES)
 
 
 def soft_limits_inside(
