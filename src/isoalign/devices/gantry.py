@@ -134,6 +134,16 @@ class Gantry:
         return self._info
 
     @property
+    def servo_lag_s(self) -> float:
+        """Delay with which the gantry follows its set point; raises StaleState until the gantry has told."""
+        return s_from_us(self.info.servo_lag_us)
+
+    @property
+    def arm_travel_s(self) -> float:
+        """Time of the imager arm from end to end; raises StaleState until the gantry has told."""
+        return s_from_us(self.info.arm_travel_us)
+
+    @property
     def secondary_lag_s(self) -> float | None:
         """Delay of the second encoder behind the first; None until the gantry has told."""
         return None if self._info is None else s_from_us(self._info.secondary_lag_us)

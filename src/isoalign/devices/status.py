@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoalign.devices.errors import IpcProtocolError
+from isoalign.devices.gantry_status import GantrySummary
 from isoalign.devices.ipc import JsonObject
 from isoalign.geometry import Representation, TableTopPosition
 from isoalign.records import AxisState, Technique, frozen_array
@@ -52,6 +53,8 @@ class RoomDeviceStatus:
         Names of the imagers.
     couch_hears_pendant : bool
         Whether the couch has seen the enable token in this session; a press before that does not count.
+    gantry : GantrySummary or None
+        None in a room without gantry.
     """
 
     couch_position: TableTopPosition | None
@@ -69,6 +72,7 @@ class RoomDeviceStatus:
     imagers: tuple[str, ...]
     links: dict[str, str] = field(default_factory=dict)
     couch_hears_pendant: bool = False
+    gantry: GantrySummary | None = None
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""
@@ -79,6 +83,7 @@ class RoomDeviceStatus:
             "interlocks": [asdict(interlock) for interlock in self.interlocks],
             "first_fault": None if self.first_fault is None else asdict(self.first_fault),
             "imagers": list(self.imagers),
+            "gantry": None if self.gantry is None else asdict(self.gantry),
         }
 
     @classmethod
@@ -87,12 +92,14 @@ class RoomDeviceStatus:
         try:
             position = wire["couch_position"]
             first = wire["first_fault"]
+            gantry = wire["gantry"]
             changed = {
                 "couch_position": None if position is None else position_from_wire(position),
                 "axes": tuple(_axis_from_wire(axis) for axis in wire["axes"]),
                 "interlocks": tuple(OpenInterlock(**interlock) for interlock in wire["interlocks"]),
                 "first_fault": None if first is None else OpenInterlock(**first),
                 "imagers": tuple(wire["imagers"]),
+                "gantry": None if gantry is None else GantrySummary.from_wire(gantry),
             }
             return cls(**(wire | changed))
         except (KeyError, TypeError) as error:

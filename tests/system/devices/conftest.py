@@ -106,6 +106,7 @@ class DeviceRoom:
         self.children: list[Child] = []
         self.couch: Child | None = None
         self.pendant: Child | None = None
+        self.gantry: Child | None = None
         self.daemon: Child
 
     def start(self, module: str, *arguments: str) -> Child:
@@ -334,6 +335,27 @@ async def fault_room(shared_fault_room: FaultRoom) -> AsyncIterator[FaultRoom]:
 @pytest.fixture
 def start_machines() -> Callable[[DeviceRoom], None]:
     return start_couch_and_pendant
+
+
+@pytest.fixture(scope="module")
+def shared_gantry_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceRoom]:
+    """Couch, pendant, gantry and daemon, started once for all tests of a module; ``gantry`` is the gantry's process."""
+    room = DeviceRoom(tmp_path_factory.mktemp("g"))
+    try:
+        start_couch_and_pendant(room)
+        room.gantry = room.start(
+            "isoalign.simulators", "gantry", "--seed", "3", "--start", "-100", "--arm-travel-s", "0.6"
+        )
+        room.start_daemon(gantry=room.gantry.ready["gantry"])
+        yield room
+    finally:
+        for child in reversed(room.children):
+            child.end()
+
+
+@pytest.fixture
+def ask_truth() -> Callable[..., Any]:
+    return ask
 
 
 @pytest.fixture
