@@ -7,6 +7,8 @@ DICOM, rendering or matching can delay a stop.
 """
 
 from isoalign.devices.client import DeviceClient
+from isoalign.devices.gantry_reading import TriggerEvent
+from isoalign.devices.gantry_status import ConeBeamPlan, GantryPlan, GantryProgress, GantrySummary
 from isoalign.devices.status import (
     ARRIVED,
     DIRECT,
@@ -29,11 +31,16 @@ __all__ = [
     "SETTLING",
     "UNIDIRECTIONAL",
     "WAITING_FOR_ENABLE",
+    "ConeBeamPlan",
     "DeviceClient",
+    "GantryPlan",
+    "GantryProgress",
+    "GantrySummary",
     "MotionPlan",
     "MotionProgress",
     "OpenInterlock",
     "PlanClearance",
     "RawImage",
     "RoomDeviceStatus",
+    "TriggerEvent",
 ]

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from isoalign.devices.errors import IpcError
+from isoalign.devices.gantry_status import GantryPlan, GantryProgress
 from isoalign.devices.ipc import IpcClient, JsonObject
 from isoalign.devices.status import (
     DIRECT,
@@ -149,6 +150,71 @@ class DeviceClient:
         async with contextlib.aclosing(self._ipc.stream("execute", plan_id=plan.plan_id)) as events:
             async for event in events:
                 yield MotionProgress.from_wire(event)
+
+    async def prepare_rotation(self, target_deg: float, *, speed_deg_per_s: float | None = None) -> GantryPlan:
+        """Check a rotation of the gantry from where it stands to ``target_deg``; nothing moves yet.
+
+        Parameters
+        ----------
+        target_deg : float
+            IEC 61217 gantry rotation, continuous over the travel.
+        speed_deg_per_s : float, optional
+            As fast as the gantry can by default.
+
+        Raises
+        ------
+        RemoteError
+            device.out-of-limits, device.interlock-open (the imager arm is not stowed, something moves),
+            device.stale-state, device.busy, device.not-present.
+        """
+        wire = await self._ipc.call("prepare_rotation", target_deg=target_deg, speed_deg_per_s=speed_deg_per_s)
+        return GantryPlan.from_wire(wire)
+
+    async def prepare_cone_beam(
+        self, from_deg: float, to_deg: float, *, trigger_spacing_deg: float, speed_deg_per_s: float | None = None
+    ) -> GantryPlan:
+        """Check a rotation that triggers a projection at ``from_deg`` and then at every spacing; nothing moves yet.
+
+        Raises
+        ------
+        RemoteError
+            As :meth:`prepare_rotation`; device.interlock-open unless the imager arm is extended.
+        """
+        wire = await self._ipc.call(
+            "prepare_cone_beam",
+            from_deg=from_deg,
+            to_deg=to_deg,
+            trigger_spacing_deg=trigger_spacing_deg,
+            speed_deg_per_s=speed_deg_per_s,
+        )
+        return GantryPlan.from_wire(wire)
+
+    async def prepare_arm(self, end: str) -> GantryPlan:
+        """Check a move of the imager arm to "stowed" or "extended"; nothing moves yet.
+
+        Raises
+        ------
+        RemoteError
+            device.interlock-open, device.stale-state, device.busy, device.not-present, ipc.bad-parameters.
+        """
+        return GantryPlan.from_wire(await self._ipc.call("prepare_arm", end=end))
+
+    async def execute_gantry(self, plan: GantryPlan) -> AsyncGenerator[GantryProgress, None]:
+        """Carry out a prepared motion of gantry or imager arm once, as :meth:`execute` does that of the couch.
+
+        The triggers of a cone-beam rotation come with the progress, each once and in order, also before an error.
+
+        Raises
+        ------
+        RemoteError
+            As :meth:`execute`, with device.gantry-fault; and device.projections-missing when a rotation has arrived
+            and not every projection has its angle.
+        PeerGone
+            When the daemon dies; the gantry stops by its own watchdog.
+        """
+        async with contextlib.aclosing(self._ipc.stream("execute_gantry", plan_id=plan.plan_id)) as events:
+            async for event in events:
+                yield GantryProgress.from_wire(event)
 
     async def hold(self, reason: str) -> None:
         """Stop all motion, now, always. The next motion needs :meth:`clear` and a new press of the enable bar."""

@@ -109,7 +109,7 @@ class DaemonConfig:
         Of the daemon's Unix socket.
     room : str
         Name of the room, by which programs on this computer find the daemon; may be empty.
-    couch, pendant, imagers
+    couch, pendant, imagers, gantry
         Addresses, the couch's of a serial line or of TCP; None or empty for devices that this room does not have.
     limits : dict of axis to (least, greatest)
         Travel of the couch as this room allows it, mm and degrees; the couch's own travel narrows it further.
@@ -194,6 +194,7 @@ class DaemonConfig:
     speed_class: str = NORMAL
     observation: str = IN_ROOM
     dry_run_expiry_s: float = 1800.0
+    gantry: TcpAddress | None = None
 
 
 def load_daemon_config(path: Path) -> DaemonConfig:
@@ -222,8 +223,9 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     if values.get("couch") is not None:
         is_tcp = isinstance(values["couch"], dict) and not {"host", "port"}.isdisjoint(values["couch"])
         values["couch"] = (_tcp if is_tcp else _serial)(values["couch"], "couch")
-    if values.get("pendant") is not None:
-        values["pendant"] = _tcp(values["pendant"], "pendant")
+    for name in ("pendant", "gantry"):
+        if values.get(name) is not None:
+            values[name] = _tcp(values[name], name)
     values["imagers"] = _imagers(values.get("imagers", []))
     values["limits"] = {
         axis: range_of(pair, f"limits.{axis}") for axis, pair in axes_of(values.get("limits", {}), "limits").items()

@@ -17,6 +17,8 @@ from isoalign.clock import Clock
 from isoalign.devices.config import DaemonConfig, ImagerAddress, TcpAddress
 from isoalign.devices.couch import Couch
 from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
+from isoalign.devices.gantry import Gantry
+from isoalign.devices.gantry_status import summary_of
 from isoalign.devices.imager import Imager
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.log import lines_lost
@@ -32,6 +34,7 @@ from isoalign.interlocks import (
     Finding,
     Inputs,
     InterlockMonitor,
+    Mover,
     Observation,
     Reaction,
     Settings,
@@ -60,8 +63,10 @@ class DeviceController:
 
     Attributes
     ----------
-    couch, pendant, imagers
-        The drivers; couch and pendant are None in a room without them.
+    couch, pendant, gantry, imagers
+        The drivers; couch, pendant and gantry are None in a room without them.
+    mover : Mover
+        What moves while the activity is a motion.
     changed : Pulse
         Fires whenever anything may have changed.
     evaluation : Evaluation
@@ -76,12 +81,16 @@ class DeviceController:
         self.clock = clock
         self.changed = Pulse()
         self.activity = Activity.IDLE
+        self.mover = Mover.COUCH
         self.plan_epoch = 0
         self.couch = None if config.couch is None else Couch(
             self._open_couch, clock, on_reading=self._on_couch_reading, on_change=self.evaluate
         )  # fmt: skip
         self.pendant = None if config.pendant is None else Pendant(
             self._open_pendant, clock, on_state=self._on_pendant_state
+        )  # fmt: skip
+        self.gantry = None if config.gantry is None else Gantry(
+            self._open_gantry, clock, on_reading=self.evaluate, on_change=self.evaluate
         )  # fmt: skip
         self.imagers = {address.name: self._imager(address) for address in config.imagers}
         self.beam = BeamWatch()
@@ -99,6 +108,7 @@ class DeviceController:
             ),
             rules_for(
                 couch=self.couch is not None,
+                gantry=self.gantry is not None,
                 beam=config.beam,
                 calibration=config.calibration_valid_until is not None,
                 imagers=bool(config.imagers),
@@ -107,14 +117,15 @@ class DeviceController:
         self._beats: dict[int, Observation[int]] = {}
         self._owner: int | None = None
         self._rest: tuple[float, ...] = ()
-        self._described_generation = -1
+        self._gantry_rest_deg: float | None = None
+        self._described_generation = self._gantry_described_generation = -1
         self._clearing = asyncio.Lock()
         self._ticking: asyncio.TimerHandle | None = None
         self.evaluation: Evaluation = self.monitor.evaluate(self.inputs(), clock.monotonic_s())
 
     def links(self) -> list[DeviceLink]:
         """The links of all devices."""
-        links = [device.link for device in (self.couch, self.pendant) if device is not None]
+        links = [device.link for device in (self.couch, self.pendant, self.gantry) if device is not None]
         for imager in self.imagers.values():
             links += [imager.generator, imager.panel]
         return links
@@ -127,8 +138,8 @@ class DeviceController:
 
     async def close(self) -> None:
         """Stop what moves, end all links."""
-        if self.couch is not None and not self.is_at_rest():
-            self.couch.stop(StopReason.SHUTDOWN)
+        if not self.is_all_at_rest():
+            self.stop_motion(StopReason.SHUTDOWN)
         for imager in self.imagers.values():
             imager.abort()
         if self._ticking is not None:
@@ -141,7 +152,9 @@ class DeviceController:
         """What the chain looks at now."""
         now_s = self.clock.monotonic_s()
         couch, reading = self.couch, None if self.couch is None else self.couch.reading
+        gantry, turned = self.gantry, None if self.gantry is None else self.gantry.reading
         session_ok = None if couch is None else couch.session_ok
+        gantry_ok = None if gantry is None else gantry.session_ok
         return Inputs(
             activity=self.activity,
             couch=None if reading is None else Observation(reading.value.as_report(), reading.at_s),
@@ -154,6 +167,10 @@ class DeviceController:
             beam=self.beam.latest,
             calibration_is_valid=self._calibration.is_valid(),
             imagers=tuple(imager.report() for imager in self._exposing),
+            mover=self.mover,
+            gantry=None if turned is None else Observation(turned.value.as_report(), turned.at_s),
+            gantry_session_ok=None if gantry_ok is None else Observation(gantry_ok, now_s),
+            gantry_rest_deg=self._gantry_rest_deg,
         )
 
     def payload_kg(self) -> float | None:
@@ -172,6 +189,19 @@ class DeviceController:
             return False
         return reading.value.standstill
 
+    def is_gantry_at_rest(self) -> bool:
+        """Whether gantry and imager arm are known to stand still; a room without gantry is at rest."""
+        if self.gantry is None:
+            return True
+        reading = self.gantry.reading
+        if reading is None or reading.age_s(self.clock.monotonic_s()) > self.monitor.settings.state_limit_s:
+            return False
+        return reading.value.standstill
+
+    def is_all_at_rest(self) -> bool:
+        """Whether everything that could move is known to stand still."""
+        return self.is_at_rest() and self.is_gantry_at_rest()
+
     def is_client_alive(self) -> bool:
         """Whether the heartbeat of the owner of the motion advances."""
         beat = None if self._owner is None else self._beats.get(self._owner)
@@ -182,6 +212,12 @@ class DeviceController:
         if self.couch is None:
             raise NotPresent("this room has no couch")
         return self.couch
+
+    def require_gantry(self) -> Gantry:
+        """The gantry; raises NotPresent."""
+        if self.gantry is None:
+            raise NotPresent("this room has no gantry")
+        return self.gantry
 
     def require_pendant(self) -> Pendant:
         """The pendant; raises NotPresent."""
@@ -195,17 +231,27 @@ class DeviceController:
             doing = self.activity.value if self.activity is not Activity.IDLE else "waiting for the enable bar"
             raise MotionBusy(f"the devices are busy: {doing}")
 
-    def require_permitted(self, activity: Activity) -> None:
-        """Raise InterlockOpen, naming the first cause, when the chain does not permit ``activity`` to begin."""
+    def objection(self, activity: Activity, mover: Mover = Mover.COUCH) -> Finding | None:
+        """What the chain has against it that an act begins now, the first cause; None when it is permitted."""
         verdict = self.evaluation
-        permitted = verdict.motion_permitted if activity is Activity.MOTION else verdict.exposure_permitted
-        if permitted:
+        permitted = verdict.exposure_permitted
+        if activity is Activity.MOTION:
+            permitted = verdict.arm_permitted if mover is Mover.ARM else verdict.motion_permitted
+        if not permitted:
+            return verdict.first_fault or verdict.open[0]
+        inputs = replace(self.inputs(), activity=activity, mover=mover)
+        return self.monitor.objection(inputs, self.clock.monotonic_s())
+
+    def require_permitted(self, activity: Activity, mover: Mover = Mover.COUCH) -> None:
+        """Raise InterlockOpen, naming the first cause, when the chain does not permit an act to begin."""
+        first = self.objection(activity, mover)
+        if first is None:
             return
-        first = verdict.first_fault or verdict.open[0]
+        act = activity if mover is Mover.COUCH else mover
         raise InterlockOpen(
-            f"{activity.value} refused: {first.text} ({first.rule_id})",
+            f"{act.value} refused: {first.text} ({first.rule_id})",
             rule=first.rule_id,
-            open=[finding.rule_id for finding in verdict.open],
+            open=[finding.rule_id for finding in self.evaluation.open],
         )
 
     def status(self) -> RoomDeviceStatus:
@@ -224,8 +270,8 @@ class DeviceController:
             interlocks=tuple(_shown(finding) for finding in verdict.open),
             first_fault=None if verdict.first_fault is None else _shown(verdict.first_fault),
             enable_active=self.pendant is not None and self.pendant.is_held(limit_s),
-            motion_permitted=verdict.motion_permitted,
-            exposure_permitted=verdict.exposure_permitted,
+            motion_permitted=self.objection(Activity.MOTION) is None,
+            exposure_permitted=self.objection(Activity.EXPOSURE) is None,
             couch_age_s=None if reading is None else reading.age_s(now_s),
             pendant_age_s=None if self.pendant is None else self.pendant.age_s(),
             imagers=tuple(self.imagers),
@@ -234,6 +280,9 @@ class DeviceController:
             beam_hold_requested=self.activity is Activity.MOTION or not self.is_at_rest(),
             payload_kg=self.payload_kg(),
             log_lines_lost=lines_lost(),
+            gantry=None
+            if self.gantry is None
+            else summary_of(self.gantry.reading, now_s, at_rest=self.is_gantry_at_rest()),
         )
 
     # acts
@@ -241,15 +290,17 @@ class DeviceController:
     def own(self, peer: int | None) -> None:
         """Give the motion to a client, or to nobody; only the owner's heartbeat is forwarded from now on."""
         self._owner = peer
-        if self.couch is not None and peer is not None:
+        if peer is not None:
             beat = self._beats.get(peer)
-            self.couch.forward_client(None if beat is None else beat.value)
+            self._forward_client(None if beat is None else beat.value)
 
-    def begin_motion(self, *, speed: str, payload_kg: float | None) -> None:
-        """A motion of a speed class, planned for a load, begins now; the rules that go with it count from now on."""
+    def begin_motion(self, mover: Mover, *, speed: str = NORMAL, payload_kg: float | None) -> None:
+        """A motion begins now, of a speed class and planned for a load; the rules that go with it count from now on."""
         self._use_speed(speed)
         self._payload_reference_kg = payload_kg
-        self.activity = Activity.MOTION
+        self.activity, self.mover = Activity.MOTION, mover
+        if mover is not Mover.COUCH:
+            self.plan_epoch += 1  # what was planned beside the gantry as it stood does not hold any more
         self.evaluate()
 
     def begin_exposure(self, imagers: Sequence[Imager]) -> None:
@@ -263,8 +314,8 @@ class DeviceController:
         self._take_rest()
 
     def end(self) -> None:
-        """Motion or exposure is over; where the couch stands now is where it has to stay."""
-        self.activity = Activity.IDLE
+        """Motion or exposure is over; where couch and gantry stand now is where they have to stay."""
+        self.activity, self.mover = Activity.IDLE, Mover.COUCH
         self._payload_reference_kg = None
         self._exposing = ()
         self._use_speed(NORMAL)
@@ -272,9 +323,15 @@ class DeviceController:
         self.evaluate()
 
     async def come_to_rest(self) -> None:
-        """Wait, for a bounded time, until the couch is seen to stand still."""
-        if not await self.changed.until(self.is_at_rest, COMING_TO_REST_S):
-            _log.error("couch.not-seen-at-rest")
+        """Wait, for a bounded time, until everything is seen to stand still."""
+        if not await self.changed.until(self.is_all_at_rest, COMING_TO_REST_S):
+            _log.error("motion.not-seen-at-rest", couch=self.is_at_rest(), gantry=self.is_gantry_at_rest())
+
+    def stop_motion(self, reason: StopReason) -> None:
+        """Stop couch, gantry and imager arm, now; always legal and never an error."""
+        for device in (self.couch, self.gantry):
+            if device is not None:
+                device.stop(reason)
 
     async def await_reports(self) -> None:
         """Before an act is permitted or refused: wait, for a bounded time, until the chain knows all that it looks at.
@@ -288,8 +345,7 @@ class DeviceController:
 
     def interrupt(self, rule_id: str, text: str, stop: StopReason) -> None:
         """Latch a rule and stop everything, at once."""
-        if self.couch is not None:
-            self.couch.stop(stop)
+        self.stop_motion(stop)
         for imager in self.imagers.values():
             if self.activity is Activity.EXPOSURE:
                 imager.abort()
@@ -299,20 +355,21 @@ class DeviceController:
         self.evaluate()
 
     async def clear(self, *, user: str, reason: str) -> tuple[str, ...]:
-        """Clear the couch's latch and the chain's, in the name of a user; returns the rules that were cleared.
+        """Clear the latches of couch, gantry and chain, in the name of a user; returns the rules that were cleared.
 
         Raises
         ------
-        MotionBusy, ClearRefused, LinkLost, CouchFault
+        MotionBusy, ClearRefused, LinkLost, DeviceRefused, CouchFault, GantryFault
         """
         async with self._clearing:
             self.require_idle()
-            if self.couch is not None:
-                self.couch.acknowledge_loss()
+            devices = [device for device in (self.couch, self.gantry) if device is not None]
+            for device in devices:
+                device.acknowledge_loss()
             await self.await_reports()
-            if self.couch is not None:
+            for device in devices:
                 with contextlib.suppress(StaleState):
-                    await self.couch.clear_latch()
+                    await device.clear_latch()
                 self.require_idle()
             self._take_rest()
             if self.pendant is not None:
@@ -330,8 +387,8 @@ class DeviceController:
         before = self._beats.get(peer)
         if before is None or is_newer(counter, before.value):
             self._beats[peer] = Observation(counter, self.clock.monotonic_s())
-            if self.couch is not None and self._owner in {None, peer}:
-                self.couch.forward_client(counter)
+            if self._owner in {None, peer}:
+                self._forward_client(counter)
 
     def beam_state(self, peer: int, state: Beam, counter: int) -> None:
         """The room tells the state of its treatment beam; see :class:`~isoalign.devices.room_state.BeamWatch`.
@@ -359,8 +416,9 @@ class DeviceController:
         """Look at the chain and act on what has tripped."""
         now_s = self.clock.monotonic_s()
         self._learn_limits()
-        if not self._rest and self.activity is Activity.IDLE:
-            self._take_rest()
+        if self.activity is Activity.IDLE:
+            self._rest = self._rest or self._couch_rest()
+            self._gantry_rest_deg = self._gantry_rest() if self._gantry_rest_deg is None else self._gantry_rest_deg
         self.evaluation = self.monitor.evaluate(self.inputs(), now_s)
         if self.evaluation.tripped:
             self._react(self.evaluation)
@@ -368,8 +426,8 @@ class DeviceController:
 
     def _react(self, verdict: Evaluation) -> None:
         if verdict.reaction in {Reaction.SS1, Reaction.STO}:
-            if self.couch is not None and (self.activity is Activity.MOTION or not self.is_at_rest()):
-                self.couch.stop(StopReason.INTERLOCK)
+            if self.activity is Activity.MOTION or not self.is_all_at_rest():
+                self.stop_motion(StopReason.INTERLOCK)
             if self.activity is Activity.EXPOSURE:
                 for imager in self.imagers.values():
                     imager.abort()
@@ -391,17 +449,32 @@ class DeviceController:
         self.evaluate()
 
     def _on_pendant_state(self, state: PendantState) -> None:
-        if self.couch is not None:
-            self.couch.forward_enable(state)
+        for device in (self.couch, self.gantry):
+            if device is not None:
+                device.forward_enable(state)
         self.evaluate()
 
+    def _forward_client(self, counter: int | None) -> None:
+        for device in (self.couch, self.gantry):
+            if device is not None:
+                device.forward_client(counter)
+
     def _take_rest(self) -> None:
+        self._rest = self._couch_rest()
+        self._gantry_rest_deg = self._gantry_rest()
+
+    def _couch_rest(self) -> tuple[float, ...]:
         reading = None if self.couch is None else self.couch.reading
         position = None if reading is None or not self.is_at_rest() else reading.value.position
-        self._rest = () if position is None else position.values
+        return () if position is None else position.values
+
+    def _gantry_rest(self) -> float | None:
+        reading = None if self.gantry is None else self.gantry.reading
+        return None if reading is None or not self.is_gantry_at_rest() else reading.value.angle_deg
 
     def _learn_limits(self) -> None:
-        """Once per session with the couch: its travel, narrowed by the room's, and the lag of its second channel."""
+        """Once per session: the couch's travel, narrowed by the room's, and the lags of the second channels."""
+        self._learn_gantry()
         couch = self.couch
         if couch is None or couch.link.generation == self._described_generation or not couch.travel:
             return
@@ -420,6 +493,15 @@ class DeviceController:
         limit = self.config.panel_lag_limit_percent
         return Imager(address, self.clock, lag_limit_percent=limit, on_report=self.evaluate)
 
+    def _learn_gantry(self) -> None:
+        gantry = self.gantry
+        lag_s = None if gantry is None else gantry.secondary_lag_s
+        if gantry is None or lag_s is None or gantry.link.generation == self._gantry_described_generation:
+            return
+        self._gantry_described_generation = gantry.link.generation
+        self.monitor.settings = replace(self.monitor.settings, gantry_secondary_lag_s=lag_s)
+        self._gantry_rest_deg = None
+
     async def _open_couch(self) -> Transport:
         address = self.config.couch
         assert address is not None
@@ -430,6 +512,10 @@ class DeviceController:
     async def _open_pendant(self) -> Transport:
         assert self.config.pendant is not None
         return await TcpTransport.open(self.config.pendant.host, self.config.pendant.port, name="pendant")
+
+    async def _open_gantry(self) -> Transport:
+        assert self.config.gantry is not None
+        return await TcpTransport.open(self.config.gantry.host, self.config.gantry.port, name="gantry")
 
 
 def _shown(finding: Finding) -> OpenInterlock:

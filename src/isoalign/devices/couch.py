@@ -10,7 +10,7 @@ import structlog
 
 from isoalign.clock import Clock
 from isoalign.devices.couch_safety import safety_report
-from isoalign.devices.errors import CouchFault, LinkLost, StaleState
+from isoalign.devices.errors import CouchFault, StaleState
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.state_stream import StateStream
 from isoalign.devices.status import FAST, NORMAL, SERVICE
@@ -27,7 +27,6 @@ from isoalign.interlocks import Brake, CouchReport, Observation, SafetyReport
 from isoalign.protocol.layout import Message
 from isoalign.protocol.messages import (
     Clear,
-    CommandStatus,
     CouchMode,
     CouchSafety,
     CouchState,
@@ -262,17 +261,12 @@ class Couch:
             When the couch does not come back to a cleared state.
         StaleState, LinkLost, DeviceRefused
         """
-        try:
-            await self.round_trip(timeout_s)
-            latch = self.fresh_reading(timeout_s).latch
-            if latch is Latch.NONE:
-                return
-            clear = Clear(command_id=1, valid_until_us=0, latch=latch)
-            await self.link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
-            if not await self.link.changed.until(self._is_unlatched, timeout_s):
-                raise CouchFault(f"the couch took the clearing of {latch.name} but still reports it")
-        except TimeoutError as error:
-            raise LinkLost("the couch did not carry out CLEAR in time", device="couch") from error
+        await self._stream.clear_latch(
+            lambda: self.fresh_reading(timeout_s).latch,
+            lambda latch: Clear(command_id=1, valid_until_us=0, latch=latch),
+            fault=CouchFault,
+            timeout_s=timeout_s,
+        )
 
     async def round_trip(self, timeout_s: float = 1.0) -> None:
         """See :meth:`~isoalign.devices.state_stream.StateStream.round_trip`."""
@@ -286,9 +280,6 @@ class Couch:
     def forward_client(self, counter: int | None) -> None:
         """Hand the client's counter on, unchanged, with the next link heartbeat."""
         self.link.session.client_counter = counter
-
-    def _is_unlatched(self) -> bool:
-        return self.reading is not None and self.reading.value.latch is Latch.NONE
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):

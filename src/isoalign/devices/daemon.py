@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import BadParameters, ClearanceNotKnown, NotPresent
 from isoalign.devices.exposure import ExposureRunner
 from isoalign.devices.fault_history import fault_history
+from isoalign.devices.gantry_motion import GantryMotionRunner
 from isoalign.devices.image_log import ImageTap
 from isoalign.devices.ipc import IpcCall, IpcServer, JsonObject, Peer, Reply
 from isoalign.devices.link_log import IMAGE_SCHEMA, LinkRecorder
@@ -68,6 +70,7 @@ class DeviceDaemon:
                 imager.image_tap = ImageTap(channel, pixels=self._recorder.pixels)
         self.clearance = None if config.clearance is None else ClearanceChecker(config.clearance)
         self._motion = MotionRunner(self.controller, self.clearance)
+        self._gantry_motion = GantryMotionRunner(self.controller)
         self._exposure = ExposureRunner(self.controller)
         self.server = IpcServer(
             config.socket,
@@ -79,6 +82,10 @@ class DeviceDaemon:
                 "place_patient": self._place_patient,
                 "prepare": self._prepare,
                 "execute": self._execute,
+                "prepare_rotation": self._prepare_rotation,
+                "prepare_cone_beam": self._prepare_cone_beam,
+                "prepare_arm": self._prepare_arm,
+                "execute_gantry": self._execute_gantry,
                 "hold": self._hold,
                 "beam_state": self._beam_state,
                 "fault_record": self._fault_record,
@@ -116,6 +123,7 @@ class DeviceDaemon:
     async def close(self) -> None:
         """Stop what moves, close everything."""
         await self._motion.close()
+        await self._gantry_motion.close()
         await self.server.stop()
         await self.controller.close()
         if self.clearance is not None:
@@ -124,10 +132,9 @@ class DeviceDaemon:
             await asyncio.to_thread(self._recorder.close)
 
     def emergency(self) -> None:
-        """Something unforeseen has happened in this process: stop the couch before anything else."""
+        """Something unforeseen has happened in this process: stop what moves before anything else."""
         with contextlib.suppress(Exception):
-            if self.controller.couch is not None:
-                self.controller.couch.stop(StopReason.SHUTDOWN)
+            self.controller.stop_motion(StopReason.SHUTDOWN)
             for imager in self.controller.imagers.values():
                 imager.abort()
 
@@ -177,6 +184,24 @@ class DeviceDaemon:
             async for step in progress:
                 yield step.to_wire()
 
+    async def _prepare_rotation(self, call: IpcCall) -> JsonObject:
+        plan = await self._gantry_motion.prepare_rotation(_number(call, "target_deg"), _speed(call))
+        return plan.to_wire()
+
+    async def _prepare_cone_beam(self, call: IpcCall) -> JsonObject:
+        from_deg, to_deg, spacing_deg = (_number(call, name) for name in ("from_deg", "to_deg", "trigger_spacing_deg"))
+        plan = await self._gantry_motion.prepare_cone_beam(from_deg, to_deg, _speed(call), spacing_deg)
+        return plan.to_wire()
+
+    async def _prepare_arm(self, call: IpcCall) -> JsonObject:
+        return (await self._gantry_motion.prepare_arm(call.require("end", str))).to_wire()
+
+    async def _execute_gantry(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
+        steps = self._gantry_motion.execute(call.require("plan_id", str), call.peer.number)
+        async with contextlib.aclosing(steps) as progress:
+            async for step in progress:
+                yield step.to_wire()
+
     def _hold(self, call: IpcCall) -> None:
         self._motion.hold(call.require("reason", str))
 
@@ -200,6 +225,17 @@ class DeviceDaemon:
         technique = _technique(call.require("technique", dict))
         images = await self._exposure.expose([str(name) for name in names], technique)
         return Reply([image.to_wire() for image in images], tuple(image.pixel_bytes() for image in images))
+
+
+def _number(call: IpcCall, name: str) -> float:
+    value = call.params.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadParameters(f"{name} must be a number, not {value!r}")
+    return float(value)
+
+
+def _speed(call: IpcCall) -> float | None:
+    return None if call.params.get("speed_deg_per_s") is None else _number(call, "speed_deg_per_s")
 
 
 def _technique(wire: dict[str, Any]) -> Technique:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.errors import LinkLost, StaleState, TargetOutOfLimits
+from isoalign.devices.errors import StaleState, TargetOutOfLimits
 from isoalign.devices.gantry_reading import (
     MICRO_PER_DEG,
     ConeBeamRotation,
@@ -26,11 +26,8 @@ from isoalign.devices.state_stream import StateStream
 from isoalign.devices.transport import Transport
 from isoalign.geometry.motion_profile import MotionLimits
 from isoalign.interlocks import Observation
-from isoalign.protocol.host_session import HostSession
 from isoalign.protocol.layout import Message
 from isoalign.protocol.messages import (
-    STOP_REPETITIONS,
-    CommandStatus,
     ConeBeamRotate,
     DeviceKind,
     GantryClear,
@@ -39,8 +36,6 @@ from isoalign.protocol.messages import (
     GantryLatch,
     GantryRotate,
     GantryState,
-    GantryStop,
-    GantryStopReason,
     ImagerArmEnd,
     ImagerArmMove,
     PendantState,
@@ -48,6 +43,7 @@ from isoalign.protocol.messages import (
     StopReason,
     TimeReply,
 )
+from isoalign.protocol.units import s_from_us
 
 _log = structlog.get_logger("isoalign.devices.gantry")
 
@@ -58,18 +54,18 @@ START_MAX_DEG = 400.0
 LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
 
 
-class GantrySession(HostSession):
-    """The host's end of the gantry's link: what stops here is GANTRY_STOP."""
+def require_spacing(spacing_deg: float) -> None:
+    """Raise TargetOutOfLimits when triggers cannot come as near to each other, or as far apart, as this."""
+    if not SPACING_DEG[0] <= spacing_deg <= SPACING_DEG[1]:
+        raise TargetOutOfLimits(
+            f"{spacing_deg:g} degrees between triggers: least {SPACING_DEG[0]:g}, most {SPACING_DEG[1]:g}",
+            hint=LIMITS_HINT,
+        )
 
-    def __init__(self) -> None:
-        super().__init__(DeviceKind.GANTRY)
 
-    def stop(self, reason: StopReason, now_s: float) -> None:
-        """Queue GANTRY_STOP, several times; what waits is dropped and unanswered commands are given up."""
-        self._output.clear()
-        self._commands.abandon()
-        for _ in range(STOP_REPETITIONS):
-            self._queue(GantryStop(reason=GantryStopReason[reason.name]), now_s)
+def count_triggers(from_deg: float, to_deg: float, spacing_deg: float) -> int:
+    """How many triggers a cone-beam rotation has, in the whole µdeg in which it is commanded."""
+    return abs(udeg_from_deg(to_deg) - udeg_from_deg(from_deg)) // udeg_from_deg(spacing_deg) + 1
 
 
 class Gantry:
@@ -110,7 +106,6 @@ class Gantry:
             silence_limit_s=0.5,
             on_message=self._on_message,
             on_change=self._on_link_change,
-            session=GantrySession(),
         )
         self.reading: Observation[GantryReading] | None = None
         self._stream = StateStream(self.link, clock)
@@ -137,6 +132,21 @@ class Gantry:
         if self._info is None:
             raise StaleState("the gantry has not described itself yet")
         return self._info
+
+    @property
+    def servo_lag_s(self) -> float:
+        """Delay with which the gantry follows its set point; raises StaleState until the gantry has told."""
+        return s_from_us(self.info.servo_lag_us)
+
+    @property
+    def arm_travel_s(self) -> float:
+        """Time of the imager arm from end to end; raises StaleState until the gantry has told."""
+        return s_from_us(self.info.arm_travel_us)
+
+    @property
+    def secondary_lag_s(self) -> float | None:
+        """Delay of the second encoder behind the first; None until the gantry has told."""
+        return None if self._info is None else s_from_us(self._info.secondary_lag_us)
 
     @property
     def travel_deg(self) -> tuple[float, float]:
@@ -180,7 +190,7 @@ class Gantry:
         TargetOutOfLimits
             When angle or speed are beyond what the gantry has told of itself.
         """
-        self._check(speed_deg_per_s, expected_start_deg, target_deg)
+        self.require_possible(speed_deg_per_s, expected_start_deg, target_deg)
         rotate = GantryRotate(
             command_id=1,
             valid_until_us=0,
@@ -210,12 +220,8 @@ class Gantry:
         TargetOutOfLimits
             When angles, speed or spacing are beyond what the gantry has told of itself.
         """
-        self._check(speed_deg_per_s, expected_start_deg, from_deg, to_deg)
-        if not SPACING_DEG[0] <= trigger_spacing_deg <= SPACING_DEG[1]:
-            raise TargetOutOfLimits(
-                f"{trigger_spacing_deg:g} degrees between triggers: least {SPACING_DEG[0]:g}, most {SPACING_DEG[1]:g}",
-                hint=LIMITS_HINT,
-            )
+        self.require_possible(speed_deg_per_s, expected_start_deg, from_deg, to_deg)
+        require_spacing(trigger_spacing_deg)
         seen = 0 if self.reading is None else self.reading.value.scan_id
         self._scan_id = max(self._scan_id, seen) + 1  # never one that the gantry still shows
         rotate = ConeBeamRotate(
@@ -228,7 +234,7 @@ class Gantry:
             trigger_spacing_udeg=udeg_from_deg(trigger_spacing_deg),
             expected_start_udeg=udeg_from_deg(expected_start_deg),
         )
-        total = abs(rotate.to_udeg - rotate.from_udeg) // rotate.trigger_spacing_udeg + 1
+        total = count_triggers(from_deg, to_deg, trigger_spacing_deg)
         self.rotation = None
         self.rotation = ConeBeamRotation(self.link.issue(rotate, valid_for_s=VALID_FOR_S), self._scan_id, total)
         return self.rotation
@@ -250,18 +256,12 @@ class Gantry:
             When the gantry does not come back to a cleared state.
         StaleState, LinkLost, DeviceRefused
         """
-        try:
-            await self.round_trip(timeout_s)
-            assert self.reading is not None
-            latch = self.reading.value.latch
-            if latch is GantryLatch.NONE:
-                return
-            clear = GantryClear(command_id=1, valid_until_us=0, latch=latch)
-            await self.link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
-            if not await self.link.changed.until(self._is_unlatched, timeout_s):
-                raise GantryFault(f"the gantry took the clearing of {latch.name} but still reports it")
-        except TimeoutError as error:
-            raise LinkLost("the gantry did not carry out GANTRY_CLEAR in time", device="gantry") from error
+        await self._stream.clear_latch(
+            self._latch,
+            lambda latch: GantryClear(command_id=1, valid_until_us=0, latch=latch),
+            fault=GantryFault,
+            timeout_s=timeout_s,
+        )
 
     async def round_trip(self, timeout_s: float = 1.0) -> None:
         """See :meth:`~isoalign.devices.state_stream.StateStream.round_trip`."""
@@ -278,7 +278,8 @@ class Gantry:
         """Hand the client's counter on, unchanged, with the next link heartbeat."""
         self.link.session.client_counter = counter
 
-    def _check(self, speed_deg_per_s: float, start_deg: float, *angles_deg: float) -> None:
+    def require_possible(self, speed_deg_per_s: float, start_deg: float, *angles_deg: float) -> None:
+        """Raise TargetOutOfLimits, or StaleState, unless the gantry can do this by what it has told of itself."""
         low, high = self.travel_deg
         most = self.motion_limits.speed
         for angle in angles_deg:
@@ -293,8 +294,10 @@ class Gantry:
                 f"the gantry cannot rotate at {speed_deg_per_s:g} degrees/s, at most at {most:g}", hint=LIMITS_HINT
             )
 
-    def _is_unlatched(self) -> bool:
-        return self.reading is not None and self.reading.value.latch is GantryLatch.NONE
+    def _latch(self) -> GantryLatch:
+        if self.reading is None:
+            raise StaleState("the gantry has not reported its state")
+        return self.reading.value.latch
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, GantryState):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import structlog
 
 from isoalign.errors import DeviceError
+from isoalign.interlocks import Arm, GantryReport
 from isoalign.protocol.messages import GantryLatch, GantryMode, GantryState, GantryStatus, ImagerArmState
 from isoalign.protocol.units import s_from_us
 
@@ -73,6 +75,18 @@ class GantryReading:
     def standstill(self) -> bool:
         """Whether neither gantry nor imager arm moves."""
         return GantryStatus.STANDSTILL in self.status
+
+    def as_report(self) -> GantryReport:
+        """What the interlock chain looks at."""
+        return GantryReport(
+            angle_deg=_or_nan(self.angle_deg),
+            secondary_deg=_or_nan(self.secondary_deg),
+            speed_deg_per_s=_or_nan(self.speed_deg_per_s),
+            arm=Arm[self.arm.name],
+            standstill=self.standstill,
+            faults=() if self.latch is GantryLatch.NONE else (self.latch.name,),
+            counter_age_s=self.counter_age_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +202,7 @@ def deg_from_udeg(micro: int | None) -> float | None:
 def udeg_from_deg(degrees: float) -> int:
     """Degrees as whole µdeg."""
     return round(degrees * MICRO_PER_DEG)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

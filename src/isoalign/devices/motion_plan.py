@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from isoalign.devices.config import REMOTE
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.couch import CouchReading
 from isoalign.devices.errors import BadParameters, DryRunMissing, PlanExpired, SpeedNotAllowed, TargetOutOfLimits
+from isoalign.devices.link import DeviceLink
 from isoalign.devices.status import APPROACHES, DIRECT, FAST, SERVICE, SPEEDS, UNIDIRECTIONAL, MotionPlan
 from isoalign.geometry import AXES, Array, Representation, TableTopPosition, TravelLimits
 from isoalign.geometry.motion_profile import plan_synchronised
 from isoalign.interlocks import DryRun, DryRunBook
+
+T = TypeVar("T")
 
 PLANS_KEPT = 16
 LAST_PART = 0.1
@@ -25,13 +29,63 @@ STOP_LATENCY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Under which a plan was made, besides where everything stood; it holds only as long as they do."""
+
+    made_at_s: float
+    generation: int
+    epoch: int
+
+    @classmethod
+    def now(cls, controller: DeviceController, link: DeviceLink) -> Circumstances:
+        """Those of now, for a plan of the device at the other end of the link."""
+        return cls(controller.clock.monotonic_s(), link.generation, controller.plan_epoch)
+
+    def require(self, controller: DeviceController, link: DeviceLink) -> None:
+        """Raise PlanExpired unless they hold still."""
+        age_s = controller.clock.monotonic_s() - self.made_at_s
+        if age_s > controller.config.plan_expiry_s:
+            raise PlanExpired(f"the plan is {age_s:.0f} s old")
+        if self.generation != link.generation:
+            raise PlanExpired(f"the {link.name} was connected anew since the plan was made")
+        if self.epoch != controller.plan_epoch:
+            raise PlanExpired(
+                "since the plan was made the motion was held, a fault was latched or cleared, or the gantry moved"
+            )
+
+
+class PlanShelf(Generic[T]):
+    """Keeps the latest plans until they are used, by their id."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, T] = {}
+
+    def keep(self, plan_id: str, prepared: T) -> None:
+        """Put a plan there; the oldest beyond 16 are forgotten."""
+        self._plans[plan_id] = prepared
+        while len(self._plans) > PLANS_KEPT:
+            del self._plans[next(iter(self._plans))]
+
+    def look(self, plan_id: str) -> T:
+        """A plan, which stays there; raises PlanExpired."""
+        prepared = self._plans.get(plan_id)
+        if prepared is None:
+            raise PlanExpired("this plan is unknown, or was used already")
+        return prepared
+
+    def take(self, plan_id: str) -> T:
+        """A plan, once; raises PlanExpired."""
+        prepared = self.look(plan_id)
+        del self._plans[plan_id]
+        return prepared
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedMotion:
-    """A plan and the circumstances under which it was made; it holds only as long as they do."""
+    """A plan and the circumstances under which it was made."""
 
     plan: MotionPlan
-    made_at_s: float
-    couch_generation: int
-    epoch: int
+    circumstances: Circumstances
     payload_kg: float | None = None
     patient_epoch: int = 0
 
@@ -56,7 +110,7 @@ class MotionPlanner:
         self._clearance = clearance
         self._config = controller.config
         self._clock = controller.clock
-        self._plans: dict[str, PreparedMotion] = {}
+        self._plans: PlanShelf[PreparedMotion] = PlanShelf()
         self._dry_runs = DryRunBook(expiry_s=controller.config.dry_run_expiry_s)
 
     async def prepare(
@@ -92,9 +146,7 @@ class MotionPlanner:
             self._controller.require_idle()
             self.require_valid(prepared)
         self._require_fast_is_clear(prepared.plan)
-        self._plans[prepared.plan.plan_id] = prepared
-        while len(self._plans) > PLANS_KEPT:
-            del self._plans[next(iter(self._plans))]
+        self._plans.keep(prepared.plan.plan_id, prepared)
         return prepared.plan
 
     def _speed(self, asked: str | None, *, dry_run: bool) -> str:
@@ -168,12 +220,7 @@ class MotionPlanner:
             speed=speed,
         )
         prepared = PreparedMotion(
-            plan,
-            self._clock.monotonic_s(),
-            couch.link.generation,
-            controller.plan_epoch,
-            controller.payload_kg(),
-            controller.patient_epoch,
+            plan, Circumstances.now(controller, couch.link), controller.payload_kg(), controller.patient_epoch
         )
         return prepared, stop
 
@@ -194,9 +241,7 @@ class MotionPlanner:
 
     def take(self, plan_id: str) -> PreparedMotion:
         """A plan that still holds; it can be taken once. Raises PlanExpired or StaleState."""
-        prepared = self._plans.pop(plan_id, None)
-        if prepared is None:
-            raise PlanExpired("this plan is unknown, or was used already")
+        prepared = self._plans.take(plan_id)
         self.require_valid(prepared)
         return prepared
 
@@ -204,13 +249,7 @@ class MotionPlanner:
         """Raise PlanExpired unless everything is as it was when the plan was made."""
         controller = self._controller
         couch = controller.require_couch()
-        age_s = self._clock.monotonic_s() - prepared.made_at_s
-        if age_s > self._config.plan_expiry_s:
-            raise PlanExpired(f"the plan is {age_s:.0f} s old")
-        if prepared.couch_generation != couch.link.generation:
-            raise PlanExpired("the couch was connected anew since the plan was made")
-        if prepared.epoch != controller.plan_epoch:
-            raise PlanExpired("the motion was held, or a fault was latched or cleared, since the plan was made")
+        prepared.circumstances.require(controller, couch.link)
         reading = couch.fresh_reading(controller.monitor.settings.state_limit_s)
         tolerance = (self._config.plan_start_tolerance_mm, self._config.plan_start_tolerance_deg)
         moved = apart(reading, prepared.plan.start, *tolerance)

@@ -5,12 +5,18 @@ How old the states of a device are, whether its session was lost, and the proof 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TypeVar
+
 import structlog
 
 from isoalign.clock import Clock
 from isoalign.devices.errors import LinkLost, StaleState
 from isoalign.devices.link import DeviceLink, LinkState, SessionLoss
-from isoalign.protocol.messages import TimeReply, TimeRequest
+from isoalign.errors import DeviceError
+from isoalign.protocol.layout import Message
+from isoalign.protocol.messages import CommandStatus, TimeReply, TimeRequest
 from isoalign.protocol.units import s_from_us, us_from_s
 
 _log = structlog.get_logger("isoalign.devices.state_stream")
@@ -18,6 +24,8 @@ _log = structlog.get_logger("isoalign.devices.state_stream")
 MICRO_PER_S = 1e6
 FUTURE_S = 0.05
 """A state that claims to be made this much later than now comes from a clock that jumped."""
+
+L = TypeVar("L", bound=IntEnum)
 
 
 class StateStream:
@@ -99,6 +107,43 @@ class StateStream:
             lambda: self._answered_us >= sent_us and self._state_after_answer, timeout_s
         ):
             raise LinkLost(f"the {name} did not answer in time", device=name)
+
+    async def clear_latch(
+        self,
+        latch: Callable[[], L],
+        command: Callable[[L], Message],
+        *,
+        fault: type[DeviceError],
+        timeout_s: float,
+    ) -> None:
+        """Clear what stopped the device, if anything did.
+
+        Parameters
+        ----------
+        latch : callable
+            What is latched by the latest state; its member of value 0 is none.
+        command : callable
+            Makes the command that clears a latch.
+        fault : type of DeviceError
+            Raised when the device does not come back to a cleared state.
+        timeout_s : float
+
+        Raises
+        ------
+        StaleState, LinkLost, DeviceRefused
+        """
+        name = self._link.name
+        await self.round_trip(timeout_s)
+        before = latch()
+        if not before:
+            return
+        clear = command(before)
+        try:
+            await self._link.command(clear, until=frozenset({CommandStatus.DONE}), timeout_s=timeout_s)
+        except TimeoutError as error:
+            raise LinkLost(f"the {name} did not carry out {clear.NAME} in time", device=name) from error
+        if not await self._link.changed.until(lambda: not latch(), timeout_s):
+            raise fault(f"the {name} took the clearing of {before.name} but still reports it")
 
     def follow_link(self) -> bool:
         """The link's state has changed; whether its session was lost by that."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoalign.devices.errors import IpcProtocolError
+from isoalign.devices.gantry_status import GantrySummary
 from isoalign.devices.ipc import JsonObject
 from isoalign.geometry import Representation, TableTopPosition
 from isoalign.records import AxisState, Technique, frozen_array
@@ -58,6 +59,8 @@ class RoomDeviceStatus:
         Measured load of the table top.
     log_lines_lost : int
         Lines of the daemon's log that could not be written since it started.
+    gantry : GantrySummary or None
+        None in a room without gantry.
     """
 
     couch_position: TableTopPosition | None
@@ -78,6 +81,7 @@ class RoomDeviceStatus:
     beam_hold_requested: bool = False
     payload_kg: float | None = None
     log_lines_lost: int = 0
+    gantry: GantrySummary | None = None
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""
@@ -88,6 +92,7 @@ class RoomDeviceStatus:
             "interlocks": [asdict(interlock) for interlock in self.interlocks],
             "first_fault": None if self.first_fault is None else asdict(self.first_fault),
             "imagers": list(self.imagers),
+            "gantry": None if self.gantry is None else asdict(self.gantry),
         }
 
     @classmethod
@@ -96,12 +101,14 @@ class RoomDeviceStatus:
         try:
             position = wire["couch_position"]
             first = wire["first_fault"]
+            gantry = wire["gantry"]
             changed = {
                 "couch_position": None if position is None else position_from_wire(position),
                 "axes": tuple(_axis_from_wire(axis) for axis in wire["axes"]),
                 "interlocks": tuple(OpenInterlock(**interlock) for interlock in wire["interlocks"]),
                 "first_fault": None if first is None else OpenInterlock(**first),
                 "imagers": tuple(wire["imagers"]),
+                "gantry": None if gantry is None else GantrySummary.from_wire(gantry),
             }
             return cls(**(wire | changed))
         except (KeyError, TypeError) as error:

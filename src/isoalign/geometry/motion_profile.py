@@ -132,6 +132,12 @@ def _ramp(speed: float, limits: MotionLimits) -> tuple[float, float]:
     return math.sqrt(speed / limits.jerk), 0.0
 
 
+def ramp_way(limits: MotionLimits) -> float:
+    """The way from rest to the speed of ``limits``, mm or degrees."""
+    jerk_s, flat_s = _ramp(limits.speed, limits)
+    return limits.speed * (2 * jerk_s + flat_s) / 2
+
+
 def _peak_speed(distance: float, limits: MotionLimits) -> float:
     """Largest speed on the way from rest to rest over ``distance`` > 0."""
 

@@ -8,14 +8,17 @@ from isoalign.interlocks.dry_run import DryRun, DryRunBook
 from isoalign.interlocks.errors import ClearRefused, UnknownRule
 from isoalign.interlocks.model import (
     Activity,
+    Arm,
     Beam,
     Brake,
     Circuit,
     CouchReport,
     Evaluation,
     Finding,
+    GantryReport,
     ImagerReport,
     Inputs,
+    Mover,
     Observation,
     Reaction,
     Rule,
@@ -26,10 +29,13 @@ from isoalign.interlocks.model import (
 )
 from isoalign.interlocks.monitor import FaultRecord, InterlockMonitor
 from isoalign.interlocks.rules import RULES, rules_for, soft_limits_inside
+from isoalign.interlocks.rules_gantry import GANTRY_RULES
 
 __all__ = [
+    "GANTRY_RULES",
     "RULES",
     "Activity",
+    "Arm",
     "Beam",
     "Brake",
     "Circuit",
@@ -40,9 +46,11 @@ __all__ = [
     "Evaluation",
     "FaultRecord",
     "Finding",
+    "GantryReport",
     "ImagerReport",
     "Inputs",
     "InterlockMonitor",
+    "Mover",
     "Observation",
     "Reaction",
     "Rule",

@@ -68,6 +68,24 @@ class Beam(Enum):
     ON = "on"
 
 
+class Mover(Enum):
+    """What moves in the activity ``MOTION``: one at a time."""
+
+    COUCH = "couch motion"
+    GANTRY = "gantry rotation"
+    CONE_BEAM = "cone-beam rotation"
+    ARM = "imager arm move"
+
+
+class Arm(Enum):
+    """Where the imager arm is, as the gantry reports it."""
+
+    UNKNOWN = "unknown"
+    STOWED = "stowed"
+    MOVING = "moving"
+    EXTENDED = "extended"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation(Generic[T]):
     """A value and when it was last known to be true (monotonic seconds)."""
@@ -142,6 +160,31 @@ class ImagerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GantryReport:
+    """What one state frame of the gantry says, as far as the chain needs it.
+
+    Attributes
+    ----------
+    angle_deg, secondary_deg : float
+        IEC 61217 gantry rotation by either encoder; NaN when it gives no value.
+    speed_deg_per_s : float
+        Signed; NaN when it is not told.
+    standstill : bool
+        Neither gantry nor imager arm moves.
+    counter_age_s : float, optional
+        As for :class:`CouchReport`.
+    """
+
+    angle_deg: float
+    secondary_deg: float
+    speed_deg_per_s: float
+    arm: Arm
+    standstill: bool
+    faults: tuple[str, ...] = ()
+    counter_age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything the rules look at. None means: never heard of, which is never safe.
 
@@ -165,6 +208,10 @@ class Inputs:
     calibration_is_valid : bool
     imagers : tuple of ImagerReport
         Those that take part in the present exposure.
+    mover : Mover
+        What moves, or is about to, while the activity is a motion.
+    gantry, gantry_session_ok, gantry_rest_deg
+        Of the gantry, as ``couch``, ``session_ok`` and ``rest`` of the couch; the rest is None when unknown.
     """
 
     activity: Activity
@@ -178,6 +225,10 @@ class Inputs:
     beam: Observation[Beam] | None = None
     calibration_is_valid: bool | None = None
     imagers: tuple[ImagerReport, ...] = ()
+    mover: Mover = Mover.COUCH
+    gantry: Observation[GantryReport] | None = None
+    gantry_session_ok: Observation[bool] | None = None
+    gantry_rest_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +296,7 @@ class Settings:
     payload_change_for_s: float = 0.300
     beam_limit_s: float = 0.500
     panel_temperature_limit_c: float = 40.0
+    gantry_secondary_lag_s: float = 0.020
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +342,10 @@ class Rule:
         The condition is broken for a while in good order, so that this does not keep the chain from being cleared.
     refuses_clearing : bool
         Whether a broken condition that has not latched keeps other latches from being cleared.
+    is_precondition : bool
+        Looked at also before an activity begins, as if it had begun: the act is refused while the condition is broken.
+    is_righted_by_arm : bool
+        A move of the imager arm puts it right, so that it keeps neither that move nor a clear from being made.
     """
 
     rule_id: str
@@ -306,6 +362,8 @@ class Rule:
     persists_s: Callable[[Settings], float] = lambda _: 0.0
     is_usual_for_a_while: bool = False
     refuses_clearing: bool = True
+    is_precondition: bool = False
+    is_righted_by_arm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +391,8 @@ class Evaluation:
         What latched in this very evaluation.
     reaction : Reaction or None
         The hardest reaction demanded by ``tripped``.
+    motion_permitted, exposure_permitted, arm_permitted : bool
+        Whether a motion of couch or gantry, an exposure, a move of the imager arm may begin.
     """
 
     open: tuple[Finding, ...]
@@ -341,3 +401,4 @@ class Evaluation:
     reaction: Reaction | None
     motion_permitted: bool
     exposure_permitted: bool
+    arm_permitted: bool = False

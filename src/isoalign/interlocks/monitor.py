@@ -93,6 +93,17 @@ class InterlockMonitor:
         troubles = (self._check(rule, inputs, now_s) for rule in self._rules)
         return any(trouble is not None and trouble.unknown for trouble in troubles)
 
+    def objection(self, inputs: Inputs, now_s: float) -> Finding | None:
+        """What keeps an act from beginning besides the verdict: the first precondition that would be broken.
+
+        ``inputs`` are those of now, with activity and mover as they would be.
+        """
+        for rule in self._rules:
+            trouble = self._check(rule, inputs, now_s) if rule.is_precondition else None
+            if trouble is not None:
+                return Finding(rule.rule_id, trouble.text, Reaction.REFUSE, False, now_s)
+        return None
+
     def latch(self, rule_id: str, text: str, now_s: float) -> Finding:
         """Latch a rule by an act (Hold, or a fault that a driver found); later latches never replace the first fault.
 
@@ -122,7 +133,7 @@ class InterlockMonitor:
             if not rule.refuses_clearing and rule.rule_id not in self._latched:
                 continue
             trouble = self._check(rule, inputs, now_s)
-            if trouble is not None and not self._is_usual(rule, trouble, now_s):
+            if trouble is not None and not (rule.is_righted_by_arm or self._is_usual(rule, trouble, now_s)):
                 raise ClearRefused(f"cannot clear: {trouble.text} ({rule.rule_id})", rule=rule.rule_id)
         cleared = tuple(self._latched[rule.rule_id] for rule in self._rules if rule.rule_id in self._latched)
         self._latched.clear()
@@ -170,7 +181,7 @@ class InterlockMonitor:
 
     def _verdict(self, present: dict[str, Finding], tripped: list[Finding]) -> Evaluation:
         shown: list[Finding] = []
-        motion = exposure = True
+        motion = exposure = arm = True
         for rule in self._rules:
             finding = self._latched.get(rule.rule_id) or present.get(rule.rule_id)
             if finding is None:
@@ -178,5 +189,6 @@ class InterlockMonitor:
             shown.append(finding)
             motion = motion and not rule.gates_motion
             exposure = exposure and not rule.gates_exposure
+            arm = arm and rule.is_righted_by_arm and not finding.latched
         reaction = max((f.reaction for f in tripped), key=lambda r: r.value, default=None)
-        return Evaluation(tuple(shown), self._first, tuple(tripped), reaction, motion, exposure)
+        return Evaluation(tuple(shown), self._first, tuple(tripped), reaction, motion, exposure, arm)

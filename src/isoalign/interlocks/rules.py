@@ -5,6 +5,7 @@ from __future__ import annotations
 from isoalign.geometry import AXES
 from isoalign.interlocks import rules_couch as checks
 from isoalign.interlocks.model import Activity, Inputs, Reaction, Rule, Settings, Trouble
+from isoalign.interlocks.rules_gantry import GANTRY_RULES
 from isoalign.interlocks.rules_room import BEAM_RULES, CALIBRATION_RULES, IMAGER_RULES
 from isoalign.interlocks.rules_safety import COUCH_SAFETY, SAFETY_RULES
 from isoalign.interlocks.rules_support import (
@@ -177,7 +178,9 @@ RULES: tuple[Rule, ...] = (
 COUCH_SOURCES = frozenset({"couch link", "couch state", COUCH_SAFETY})
 
 
-def rules_for(*, couch: bool, beam: bool = False, calibration: bool = False, imagers: bool = False) -> tuple[Rule, ...]:
+def rules_for(
+    *, couch: bool, beam: bool = False, calibration: bool = False, imagers: bool = False, gantry: bool = False
+) -> tuple[Rule, ...]:
     """The rules of a room.
 
     Parameters
@@ -188,7 +191,7 @@ def rules_for(*, couch: bool, beam: bool = False, calibration: bool = False, ima
         Whether the room tells the state of the treatment beam.
     calibration : bool
         Whether the configuration says until when the calibration is valid.
-    imagers : bool
+    imagers, gantry : bool
     """
     left_out = {
         rule.rule_id
@@ -196,7 +199,8 @@ def rules_for(*, couch: bool, beam: bool = False, calibration: bool = False, ima
         for rule in rules
         if not is_there
     }
-    return tuple(rule for rule in RULES if rule.rule_id not in left_out and (couch or rule.source not in COUCH_SOURCES))
+    every = RULES + GANTRY_RULES if gantry else RULES
+    return tuple(rule for rule in every if rule.rule_id not in left_out and (couch or rule.source not in COUCH_SOURCES))
 
 
 def soft_limits_inside(

@@ -26,6 +26,8 @@ from isoalign.protocol.messages import (
     AxisInfo,
     CommandEvent,
     DeviceKind,
+    GantryStop,
+    GantryStopReason,
     Heartbeat,
     Hello,
     HelloAck,
@@ -44,6 +46,13 @@ from isoalign.protocol.watchdog import next_counter
 
 _Command = TypeVar("_Command", bound=Message)
 _TX_BUFFER_MAX_BYTES = 16384
+
+
+def _stop_of(kind: DeviceKind, reason: StopReason) -> Message:
+    """What stops a device of this kind, whatever the state of its session."""
+    if kind is DeviceKind.GANTRY:
+        return GantryStop(reason=GantryStopReason[reason.name])
+    return Stop(reason=reason)
 
 
 def random_u32() -> int:
@@ -193,7 +202,7 @@ class HostSession:
         return int(numbered.command_id)  # type: ignore[attr-defined]
 
     def stop(self, reason: StopReason, now_s: float) -> None:
-        """Queue STOP, several times; needs no session.
+        """Queue what stops this kind of device, several times; needs no session.
 
         What waits to be sent is dropped and unanswered commands are given up, so that no CLEAR or MOVE from before
         the stop arrives after it.
@@ -201,7 +210,7 @@ class HostSession:
         self._output.clear()
         self._commands.abandon()
         for _ in range(STOP_REPETITIONS):
-            self._queue(Stop(reason=reason), now_s)
+            self._queue(_stop_of(self.kind, reason), now_s)
 
     def progress(self, command_id: int) -> CommandProgress | None:
         """What is known of a command of this session; None when it is not one of the latest."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isoalign.geometry.motion_profile import MotionLimits, plan_profile
+from isoalign.geometry.motion_profile import MotionLimits, ramp_way
 from isoalign.protocol.messages import ConeBeamRotate
 from isoalign.simulators.gantry_physics import GantryBody
 from isoalign.simulators.servo_body import Array, Moment
@@ -58,7 +58,7 @@ class ConeBeamScan:
         self._spacing_udeg = command.trigger_spacing_udeg
         self.total = abs(way_udeg) // command.trigger_spacing_udeg + 1
         speed = self.limits.speed
-        ramp = _ramp_way(self.limits) + STEADY_S * speed
+        ramp = ramp_way(self.limits) + STEADY_S * speed
         self.run_up_deg = command.from_udeg / MICRO - self._sign * ramp
         self.run_out_deg = command.to_udeg / MICRO + self._sign * ramp
         self.count = 0
@@ -108,12 +108,3 @@ class ConeBeamScan:
         secondary = body.secondary_deg(then(before.lagging, after.lagging))
         true_deg = float(then(before.table, after.table)[0])
         self._made.append(Trigger(index, at_s, true_deg, primary, secondary))
-
-
-def _ramp_way(limits: MotionLimits) -> float:
-    """The way from rest to the speed of ``limits``."""
-    # over a long enough distance the profile reaches it; what it covers beyond cruising are two ramps
-    speed = limits.speed
-    long_way = 2 * speed * (speed / limits.acceleration + 2 * np.sqrt(speed / limits.jerk) + 1)
-    profile = plan_profile(long_way, limits)
-    return float((speed * profile.duration_s - long_way) / 2)

@@ -159,6 +159,7 @@ class DeviceRoom:
         self.children: list[Any] = []
         self.couch: Any = None
         self.pendant: Any = None
+        self.gantry: Any = None
         self.daemon: Any = None
 
     @property
@@ -442,6 +443,17 @@ async def fault_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 @pytest.fixture
 def start_machines() -> Callable[[DeviceRoom], Awaitable[None]]:
     return start_couch_and_pendant
+
+
+@pytest.fixture
+async def gantry_room(bare_room: DeviceRoom) -> DeviceRoom:
+    """Couch, pendant, gantry and daemon are running."""
+    await start_couch_and_pendant(bare_room)
+    bare_room.gantry = await bare_room.start(
+        "isoalign.simulators", "gantry", "--seed", "3", "--start", "-100", "--arm-travel-s", "0.6"
+    )
+    await bare_room.start_daemon(gantry=bare_room.gantry.ready["gantry"])
+    return bare_room
 
 
 @pytest.fixture
