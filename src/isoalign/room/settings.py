@@ -209,6 +209,7 @@ class RoomSettings(Section):
     correction: CorrectionSettings = CorrectionSettings()
     couch: CouchSettings | None = None
     pendant: Address | None = None
+    gantry: Address | None = None
     imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]
     technique: TechniqueSettings = TechniqueSettings()
     dicom: DicomSettings | None = None
