@@ -19,7 +19,7 @@ def start(
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Start couch, imager and pendant simulators, print their addresses and run until Ctrl-C.
+    """Start couch, imager, pendant and gantry simulators, print their addresses and run until Ctrl-C.
 
     Each is a process of its own and speaks the real bytes: the couch on a pseudo-terminal, the others on TCP
     (127.0.0.1, free ports).
@@ -37,19 +37,39 @@ def start(
     """
     from isoalign.room.simulate import run
 
-    def show(addresses: list[dict[str, object]]) -> None:
-        if as_json:
-            print(json.dumps({"schema": "isoalign.simulators/1", "simulators": addresses}, indent=2), flush=True)
-            return
-        for address in addresses:
-            facts = {key: value for key, value in address.items() if key not in ("ready", "kind")}
-            print(
-                f"{address['kind']:<10}",
-                "  ".join(f"{key} {_plain(value)}" for key, value in facts.items()),
-                flush=True,
-            )
+    run(scene=scene, config=config, seed=seed, on_ready=lambda addresses: _show(addresses, as_json=as_json))
+    return 0
 
-    run(scene=scene, config=config, seed=seed, on_ready=show)
+
+@simulate.command
+def gantry(
+    *,
+    start: float = 0.0,
+    arm_extended: Annotated[bool, Parameter(negative="")] = False,
+    seed: int = 0,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Start the simulator of gantry and imager arm alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    start
+        Gantry angle at first, degrees, IEC 61217.
+    arm_extended
+        The imager arm is at its outer end at first.
+    seed
+        Seed of the simulated noise.
+    as_json
+        Print the addresses as one JSON document.
+    """
+    from isoalign.room.simulate import run_gantry
+
+    run_gantry(
+        start_deg=start,
+        arm_extended=arm_extended,
+        seed=seed,
+        on_ready=lambda addresses: _show(addresses, as_json=as_json),
+    )
     return 0
 
 
@@ -90,6 +110,19 @@ def fault(
     else:
         print(f"{address}: {name} {'ended' if end else 'is played'}")
     return 0
+
+
+def _show(addresses: list[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"schema": "isoalign.simulators/1", "simulators": addresses}, indent=2), flush=True)
+        return
+    for address in addresses:
+        facts = {key: value for key, value in address.items() if key not in ("ready", "kind")}
+        print(
+            f"{address['kind']:<10}",
+            "  ".join(f"{key} {_plain(value)}" for key, value in facts.items()),
+            flush=True,
+        )
 
 
 def _plain(value: object) -> str:

@@ -263,6 +263,7 @@ class RoomSettings(Section):
     couch: CouchSettings | None = None
     clearance: ClearanceSettings | None = None
     pendant: Address | None = None
+    gantry: Address | None = None
     imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]
     technique: TechniqueSettings = TechniqueSettings()
     dicom: DicomSettings | None = None

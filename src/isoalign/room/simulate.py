@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isoalign.room.errors import ProcessFailed
+from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import load_settings
 from isoalign.room.simulation import SimulatedRoom
 
@@ -23,7 +24,7 @@ def run(
     seed: int,
     on_ready: Callable[[list[dict[str, Any]]], None],
 ) -> None:
-    """Start couch, imager and pendant simulators, report their addresses, and run until SIGINT or SIGTERM.
+    """Start couch, imager, pendant and gantry simulators, report their addresses, and run until SIGINT or SIGTERM.
 
     Parameters
     ----------
@@ -36,18 +37,54 @@ def run(
         When a simulator does not start or ends by itself.
     """
     settings = load_settings(config)
+    with tempfile.TemporaryDirectory(prefix="isoalign-") as folder:
+        start = settings.session_settings().default_setup
+        with SimulatedRoom(settings, Path(folder), start, seed=seed, scene_file=scene) as room:
+
+            def begin() -> None:
+                room.start_machines()
+                on_ready(room.ready_lines())
+
+            _run_until_told(room.processes, begin)
+
+
+def run_gantry(
+    *,
+    start_deg: float,
+    arm_extended: bool,
+    seed: int,
+    on_ready: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    """Start a gantry simulator alone, report its addresses, and run until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    start_deg : float
+        Gantry angle at first, IEC 61217.
+    arm_extended : bool
+        Whether the imager arm is at its outer end at first.
+
+    Raises
+    ------
+    ProcessFailed
+        When it does not start or ends by itself.
+    """
+    arguments = ["-m", "isoalign.simulators", "gantry", "--seed", str(seed), f"--start={start_deg!r}"]
+    if arm_extended:
+        arguments.append("--arm-extended")
+    with tempfile.TemporaryDirectory(prefix="isoalign-") as folder, ProcessGroup(Path(folder)) as processes:
+        _run_until_told(processes, lambda: on_ready([processes.start("gantry", arguments).wait_ready()]))
+
+
+def _run_until_told(processes: ProcessGroup, begin: Callable[[], None]) -> None:
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        with tempfile.TemporaryDirectory(prefix="isoalign-") as folder:
-            start = settings.session_settings().default_setup
-            with SimulatedRoom(settings, Path(folder), start, seed=seed, scene_file=scene) as room:
-                room.start_machines()
-                on_ready(room.ready_lines())
-                while not stop.wait(POLL_S):
-                    ended = room.processes.ended()
-                    if ended:
-                        raise ProcessFailed(f"the simulator {ended[0]} ended by itself")
+        begin()
+        while not stop.wait(POLL_S):
+            ended = processes.ended()
+            if ended:
+                raise ProcessFailed(f"the simulator {ended[0]} ended by itself")
     except KeyboardInterrupt:
         return
     finally:

@@ -118,12 +118,15 @@ class SimulatedRoom:
         return self._run_folder / "room.socket"
 
     def start_machines(self) -> None:
-        """Start couch, imager and pendant simulators (and the archive), and note their addresses."""
+        """Start couch, imager, pendant and gantry simulators (and the archive), and note their addresses."""
         position = [repr(value) for value in self._start_position.values]
         couch = self.processes.start(
             "couch", ["-m", "isoalign.simulators", "couch", "--seed", str(self.seed), "--start", *position]
         )
         pendant = self.processes.start("pendant", ["-m", "isoalign.simulators", "pendant"])
+        gantry = self.processes.start(
+            "gantry", ["-m", "isoalign.simulators", "gantry", "--seed", str(self.seed), "--arm-extended"]
+        )
         if self.archive_kind is not None:
             assert self.settings.dicom is not None
             dicom = self.settings.dicom.model_copy(update={"port": free_port()})
@@ -156,6 +159,7 @@ class SimulatedRoom:
         self._replace(
             couch={**couch_settings, "serial": couch.ready["serial"], "baud": couch.ready["baud"]},
             pendant=pendant.ready["pendant"],
+            gantry=gantry.wait_ready()["gantry"],
             imager=imagers,
         )
 
@@ -183,11 +187,11 @@ class SimulatedRoom:
 
     def ready_lines(self) -> list[dict[str, Any]]:
         """What each machine said when it was ready: its kind and its addresses."""
-        names = ("couch", "pendant", *(f"imager-{imager.name}" for imager in self.settings.imager))
+        names = ("couch", "pendant", "gantry", *(f"imager-{imager.name}" for imager in self.settings.imager))
         return [self.processes[name].ready for name in names]
 
     def control(self, name: str) -> SimulatorControl:
-        """The truth-and-fault line of ``couch``, ``pendant`` or ``imager-<name>``."""
+        """The truth-and-fault line of ``couch``, ``pendant``, ``gantry`` or ``imager-<name>``."""
         if name not in self._controls:
             key = "control" if name == "pendant" else "truth"
             self._controls[name] = SimulatorControl(self.processes[name].ready[key])
@@ -274,6 +278,7 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
         "room": settings.name,
         "couch": None if couch is None else _couch_address(couch),
         "pendant": None if settings.pendant is None else settings.pendant.model_dump(),
+        "gantry": None if settings.gantry is None else settings.gantry.model_dump(),
         "imagers": [
             {
                 "name": imager.name,
