@@ -24,6 +24,7 @@ from isoalign.simulators.couch_faults import (
 from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import AXIS_COUNT, CouchBody, CouchPhysicsParameters
 from isoalign.simulators.errors import InvalidTruthRequest
+from isoalign.simulators.load_compensation import ElasticModel, LoadCell, LoadCompensation, run_load_test
 from isoalign.simulators.process import (
     Ending,
     Request,
@@ -178,6 +179,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--payload-kg", type=float, default=0.0, help="what lies on the table")
     parser.add_argument("--sag-mm", type=float, default=0.0, help="sag at 150 kg and full extension; usual is 2")
     parser.add_argument("--sag-pitch-deg", type=float, default=0.0, help="tilt there; usual is 0.1")
+    parser.add_argument(
+        "--load-compensation",
+        action="store_true",
+        help="the controller allows for the sag: by a load cell and what a load test has told it",
+    )
     parser.add_argument("--speed-scale", type=float, default=1.0, help="makes the couch quicker, for tests")
 
 
@@ -188,7 +194,11 @@ async def _main(options: argparse.Namespace) -> None:
     parameters = CouchPhysicsParameters(sag_mm=options.sag_mm, sag_pitch_deg=options.sag_pitch_deg)
     body = CouchBody(options.start, seed=options.seed, now_s=now_s, parameters=parameters)
     body.payload_kg = options.payload_kg
-    firmware = CouchFirmware(body, now_s=now_s, speed_scale=options.speed_scale)
+    compensation = None
+    if options.load_compensation:
+        model = ElasticModel.fitted(run_load_test(parameters, options.seed))
+        compensation = LoadCompensation(model, LoadCell(options.seed))
+    firmware = CouchFirmware(body, now_s=now_s, speed_scale=options.speed_scale, compensation=compensation)
     line = PseudoTerminal(options.baud)
     simulator = CouchSimulator(firmware, line, clock)
     truth = await serve_json_lines(simulator.answer)

@@ -109,7 +109,7 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
 
     def conditions(self, flags: type[F], now_s: float) -> F:
         """What holds now, as the flags of this device."""
-        status = flags(0)
+        status = 0
         for name, holds in (
             ("STANDSTILL", self.is_standing),
             ("BRAKES_ENGAGED", self.body.brakes_engaged),
@@ -120,8 +120,8 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
             ("PRESS_VALID", self.token.press_is_new),
         ):
             if holds:
-                status |= flags[name]
-        return status
+                status |= flags[name].value
+        return flags(status)
 
     def token_age_us(self, now_s: float) -> int | None:
         """Time since the enable token advanced; None when that is long ago or never was."""
