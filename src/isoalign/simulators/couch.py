@@ -25,6 +25,7 @@ from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import AXIS_COUNT, CouchBody, CouchPhysicsParameters
 from isoalign.simulators.errors import InvalidTruthRequest
 from isoalign.simulators.load_compensation import ElasticModel, LoadCell, LoadCompensation, run_load_test
+from isoalign.simulators.motion_times import MotionTimes
 from isoalign.simulators.process import (
     Ending,
     Request,
@@ -51,6 +52,7 @@ class CouchSimulator:
     def __init__(self, firmware: CouchFirmware, line: PseudoTerminal, clock: Clock) -> None:
         self.firmware = firmware
         self.line = line
+        self.times = MotionTimes()
         self._clock = clock
         self._silent: set[str] = set()
         self._active: set[str] = set()
@@ -65,7 +67,9 @@ class CouchSimulator:
             return
         if "link_drop" not in self._silent:
             self.firmware.receive(data, now_s)
+        self.times.heard(self.firmware, now_s)
         self.firmware.step(now_s)
+        self.times.passed(self.firmware, now_s)
         output = self.firmware.take_output()
         self.line.write(b"" if self._silent else output, now_s)
 
@@ -112,6 +116,7 @@ class CouchSimulator:
             "stop_cause": None if firmware.latch is Latch.NONE else firmware.latch.name,
             "payload_kg": firmware.body.payload_kg,
             "faults": sorted(self._active),
+            "times": self.times.as_truth(),
             "t_s": now_s,
         }
 

@@ -17,7 +17,7 @@ import structlog
 
 from isoalign.protocol import DeviceSession, EnableTokenWatch, Message
 from isoalign.protocol.messages import TOKEN_EXPIRY_US, BarPosition, CommandReason, CommandStatus
-from isoalign.simulators.servo_body import ServoBody
+from isoalign.simulators.servo_body import Array, ServoBody
 from isoalign.simulators.servo_motion import FollowingWatch, Motion, MotionTolerances, beyond_travel
 
 HOST_QUIET_S = 0.09
@@ -82,6 +82,16 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
     def is_moving(self) -> bool:
         """Whether a motion or its stop is under way."""
         return self._motion is not None
+
+    @property
+    def stop_begins_s(self) -> float | None:
+        """When the stop under way began; None when nothing stops."""
+        return None if self._motion is None or self._motion.stop is None else self._motion.stop_begins_s
+
+    @property
+    def settled_speed(self) -> Array:
+        """Slower axes stand."""
+        return self._tolerances.settled_speed
 
     @property
     def is_standing(self) -> bool:

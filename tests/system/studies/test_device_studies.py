@@ -13,6 +13,7 @@ SHORT = (
     "study_two_channels.py",
     "study_positioning.py",
     "study_stop_distance.py",
+    "study_link_loss.py",
 )
 
 pytestmark = pytest.mark.system
