@@ -14,6 +14,7 @@ SHORT = (
     "study_positioning.py",
     "study_stop_distance.py",
     "study_link_loss.py",
+    "study_corrupt_frames.py",
 )
 
 pytestmark = pytest.mark.system
