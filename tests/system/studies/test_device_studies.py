@@ -15,6 +15,7 @@ SHORT = (
     "study_stop_distance.py",
     "study_link_loss.py",
     "study_corrupt_frames.py",
+    "study_fault_to_stop.py",
 )
 
 pytestmark = pytest.mark.system
