@@ -106,9 +106,10 @@ def report(measured: list[Condition], *, full: bool) -> bool:
         p50, p90, p99 = np.percentile(times, [50, 90, 99])
         goal = "none" if one.goals is None else f"{one.goals[0]:g}, {one.goals[1]:g}"
         reached = one.goals is None or (p50 <= one.goals[0] and p99 <= one.goals[1])
+        verdict = "reached" if reached else "missed"
         print(
             f"{one.name:<21} {len(times):6}{p50:8.2f}{p90:8.2f}{p99:8.2f}{times.max():8.2f}"
-            f"   {goal:>9}  {'' if one.goals is None else 'reached' if reached else 'missed':<8}  {np.mean(one.load):.1f}"
+            f"   {goal:>9}  {'' if one.goals is None else verdict:<8}  {np.mean(one.load):.1f}"
         )
         good = good and times.max() < 1e3 * WATCHDOG_S and (reached or not full)
     return good

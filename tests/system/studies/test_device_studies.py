@@ -16,6 +16,7 @@ SHORT = (
     "study_link_loss.py",
     "study_corrupt_frames.py",
     "study_fault_to_stop.py",
+    "study_panel_stream.py",
 )
 
 pytestmark = pytest.mark.system
