@@ -57,7 +57,6 @@ async def receive_series(
 async def _receive(line: TcpTransport, reader: RecordReader, assembler: SeriesAssembler) -> list[ImageFrame]:
     """What the next bytes complete; what is missing is asked for, what is there is released."""
     paused = False
-    frames: list[ImageFrame] = []
     try:
         async with asyncio.timeout(PAUSE_S):
             data = await line.receive()
@@ -65,10 +64,10 @@ async def _receive(line: TcpTransport, reader: RecordReader, assembler: SeriesAs
         paused = True
     else:
         for record in reader.feed(data):
-            frame = assembler.take(record)
-            if frame is not None:
-                line.send(encode_record(ImageRelease(frame_id=frame.frame_id)))
-                frames.append(frame)
+            assembler.take(record)
     for request in assembler.requests(paused=paused):
         line.send(encode_record(request))
+    frames = assembler.deliver()
+    for frame in frames:
+        line.send(encode_record(ImageRelease(frame_id=frame.frame_id)))
     return frames

@@ -136,7 +136,9 @@ class PanelStream:
         for number in range(round(self._values["frames"])):
             pixels = textures[number % TEXTURES].copy()
             pixels[: self._columns] = number % 65536  # no two frames are the same
-            frame = ImageFrame(self._next_frame_id(), exposure_id, self._rows, self._columns, pixels.tobytes())
+            frame = ImageFrame(
+                self._next_frame_id(), exposure_id, self._rows, self._columns, pixels.astype("<u2").tobytes()
+            )
             self._read_out(frame)
             next_s += 1 / self._values["fps"]
             await asyncio.sleep(max(0.0, next_s - loop.time()))
@@ -145,7 +147,7 @@ class PanelStream:
         y, x = np.mgrid[0 : self._rows, 0 : self._columns]
         level = 8000 + 40 * ((x + 7 * number) % 97) + 11 * (y % 61)
         noise = np.random.default_rng(number).normal(0.0, 40.0, level.shape)
-        return (level + noise).astype("<u2").ravel()
+        return np.asarray(level + noise, dtype=np.uint16).ravel()
 
     def _read_out(self, frame: ImageFrame) -> None:
         number = frame.frame_id

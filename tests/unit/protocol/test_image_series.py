@@ -20,14 +20,17 @@ def records(frame: ImageFrame, **rows: int) -> list[Message]:
 
 
 def take(assembler: SeriesAssembler, messages: list[Message]) -> list[int]:
-    return [frame.frame_id for message in messages if (frame := assembler.take(message)) is not None]
+    for message in messages:
+        assembler.take(message)
+    return [frame.frame_id for frame in assembler.deliver()]
 
 
 def test_whole_frames_are_delivered_as_they_come() -> None:
     assembler = SeriesAssembler(SERIES, ROWS, COLUMNS)
     for number in (3, 4, 7):
-        frames = [assembler.take(message) for message in records(made(number))]
-        assert [frame for frame in frames if frame is not None] == [made(number)]
+        for message in records(made(number)):
+            assembler.take(message)
+        assert assembler.deliver() == [made(number)]
         assert assembler.requests() == []
     assert not assembler.rejected
     assert not assembler.given_up
@@ -56,10 +59,21 @@ def test_a_frame_that_comes_again_or_late_is_refused() -> None:
     assert assembler.rejected["another series or size"] == len(records(made(5)))
 
 
-def test_a_frame_that_is_overtaken_is_given_up_and_never_delivered() -> None:
+def test_a_whole_frame_waits_for_an_older_one_that_is_asked_for_again() -> None:
     assembler = SeriesAssembler(SERIES, ROWS, COLUMNS)
     assert take(assembler, records(made(1))[1:]) == []
-    assert take(assembler, records(made(2))) == [2]
+    assert take(assembler, records(made(2))) == []
+    assert take(assembler, records(made(2))) == []
+    assert assembler.rejected["late, or again"] == len(records(made(2)))
+    assert take(assembler, records(made(1))) == [1, 2]
+    assert not assembler.given_up
+
+
+def test_a_frame_that_is_overtaken_twice_is_given_up_and_never_delivered() -> None:
+    assembler = SeriesAssembler(SERIES, ROWS, COLUMNS)
+    assert take(assembler, records(made(1))[1:]) == []
+    assert take(assembler, records(made(2))) == []
+    assert take(assembler, records(made(3))) == [2, 3]
     assert assembler.given_up == [1]
     assert take(assembler, records(made(1))) == []
 
@@ -93,6 +107,7 @@ def test_attempts_and_open_frames_are_bounded() -> None:
         assert assembler.requests(paused=True)
     assert assembler.requests(paused=True) == []
     assert assembler.given_up == [1]
+    assert take(assembler, records(made(1))) == []
     for number in range(2, 4 + OPEN_FRAMES_MAX):
         assert take(assembler, records(made(number))[1:]) == []
     assert assembler.given_up == [1, 2, 3]
