@@ -17,6 +17,7 @@ SHORT = (
     "study_corrupt_frames.py",
     "study_fault_to_stop.py",
     "study_panel_stream.py",
+    "study_state_stream.py",
 )
 
 pytestmark = pytest.mark.system
