@@ -8,8 +8,8 @@ thirty in the short form). The daemon records the line, so that every byte that 
 What arrived is decoded here by the libraries `cobs`, `struct` and `zlib` and compared with what was sent; the daemon
 must have told, in its log, of exactly the frames that were left out. Jitter is how much the way of a frame differs from
 the median. Memory is the resident set, sampled every second; its slope after a warm-up of two minutes, with the
-standard error of a straight line. A client follows the state meanwhile. Exits with 1 when a loss was not told, and in the
-full form when jitter or slope miss their goals.
+standard error of a straight line. A client follows the state meanwhile. Exits with 1 when a loss was not told, and
+in the full form when jitter or slope miss their goals.
 """
 
 from __future__ import annotations
