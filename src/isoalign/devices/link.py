@@ -32,6 +32,7 @@ TICK_S = 0.010
 REOPEN_FIRST_S = 0.1
 REOPEN_LAST_S = 2.0
 LISTENING_STEP_S = 0.050
+MISSING_TOLD_PERIOD_S = 1.0
 """A tick counts as at most this much listening; what it took longer was a pause of this computer, not silence."""
 
 M = TypeVar("M", bound=Message)
@@ -111,6 +112,8 @@ class DeviceLink:
         self._ticking: asyncio.TimerHandle | None = None
         self._ticked_s = 0.0
         self._silent_s = 0.0
+        self._missing_told = 0
+        self._told_s = 0.0
 
     @property
     def is_up(self) -> bool:
@@ -282,6 +285,7 @@ class DeviceLink:
         with contextlib.suppress(LinkLost):
             self._flush()
         self._count_silence(now_s)
+        self._tell_missing(now_s)
         if self._silent_s > self._silence_limit_s:
             self.last_error = LinkLost(f"{self.name} is silent for {self._silent_s:.1f} s", device=self.name)
             transport.close()
@@ -293,6 +297,13 @@ class DeviceLink:
             self._silent_s = 0.0
         else:
             self._silent_s += min(step_s, LISTENING_STEP_S)
+
+    def _tell_missing(self, now_s: float) -> None:
+        """Frames that were lost on the line, by the gaps in their numbers; at most once a second."""
+        missing = self.session.sequence.lost - self._missing_told
+        if missing and now_s - self._told_s >= MISSING_TOLD_PERIOD_S:
+            self._missing_told, self._told_s = self._missing_told + missing, now_s
+            _log.warning("link.frames-missing", device=self.name, frames=missing)
 
     def _flush(self) -> None:
         data = self.session.take_output()

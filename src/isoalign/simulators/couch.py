@@ -22,7 +22,9 @@ from isoalign.simulators.couch_faults import (
 from isoalign.simulators.couch_firmware import CouchFirmware
 from isoalign.simulators.couch_physics import AXIS_COUNT, CouchBody, CouchPhysicsParameters
 from isoalign.simulators.errors import InvalidTruthRequest
+from isoalign.simulators.load_compensation import ElasticModel, LoadCell, LoadCompensation, run_load_test
 from isoalign.simulators.lockstep import clock_of_the_loop
+from isoalign.simulators.motion_times import MotionTimes
 from isoalign.simulators.process import Request, Simulation, run
 from isoalign.simulators.serial_line import PseudoTerminal, SerialDevice
 from isoalign.simulators.tcp_device import TcpDevice
@@ -40,6 +42,7 @@ class CouchSimulator:
 
     def __init__(self, firmware: CouchFirmware, clock: Clock) -> None:
         self.firmware = firmware
+        self.times = MotionTimes()
         self._clock = clock
         self._silent: set[str] = set()
         self._active: set[str] = set()
@@ -55,7 +58,9 @@ class CouchSimulator:
         if now_s < self._boots_s:
             self.firmware.body.advance(now_s, None)
         else:
+            self.times.heard(self.firmware, now_s)
             self.firmware.step(now_s)
+            self.times.passed(self.firmware, now_s)
 
     def take_output(self) -> bytes:
         """The bytes to be sent."""
@@ -98,6 +103,7 @@ class CouchSimulator:
             "torque_on": not firmware.body.brakes_engaged,
             "drive_temperature_c": [float(celsius) for celsius in firmware.body.sensors.temperature_c],
             "faults": sorted(self._active),
+            "times": self.times.as_truth(),
             "t_s": now_s,
         }
 
@@ -172,6 +178,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--payload-kg", type=float, default=0.0, help="what lies on the table")
     parser.add_argument("--sag-mm", type=float, default=0.0, help="sag at 150 kg and full extension; usual is 2")
     parser.add_argument("--sag-pitch-deg", type=float, default=0.0, help="tilt there; usual is 0.1")
+    parser.add_argument(
+        "--load-compensation",
+        action="store_true",
+        help="the controller allows for the sag: by a load cell and what a load test has told it",
+    )
     parser.add_argument("--speed-scale", type=float, default=1.0, help="makes the couch quicker, for tests")
 
 
@@ -182,7 +193,11 @@ async def start(options: argparse.Namespace) -> Simulation:
     parameters = CouchPhysicsParameters(sag_mm=options.sag_mm, sag_pitch_deg=options.sag_pitch_deg)
     body = CouchBody(options.start, seed=options.seed, now_s=now_s, parameters=parameters)
     body.payload_kg = options.payload_kg
-    firmware = CouchFirmware(body, now_s=now_s, speed_scale=options.speed_scale)
+    compensation = None
+    if options.load_compensation:
+        model = ElasticModel.fitted(run_load_test(parameters, options.seed))
+        compensation = LoadCompensation(model, LoadCell(options.seed))
+    firmware = CouchFirmware(body, now_s=now_s, speed_scale=options.speed_scale, compensation=compensation)
     simulator = CouchSimulator(firmware, clock)
     line = TcpDevice(simulator, clock) if options.tcp else SerialDevice(simulator, PseudoTerminal(options.baud), clock)
     await line.start()

@@ -40,6 +40,8 @@ from isoalign.simulators.couch_faults import FaultySession, FirmwareFaults, play
 from isoalign.simulators.couch_physics import AXIS_COUNT, CouchBody
 from isoalign.simulators.couch_report import MICRO, axis_info, objection, state_of
 from isoalign.simulators.guarded_firmware import GuardedFirmware
+from isoalign.simulators.load_compensation import LoadCompensation
+from isoalign.simulators.servo_body import Array
 from isoalign.simulators.servo_motion import Motion, MotionTolerances, scaled
 
 TRAVEL = ((-250.0, 250.0), (0.0, 1500.0), (-500.0, 100.0), (-5.0, 5.0), (-5.0, 5.0), (-95.0, 95.0))
@@ -75,6 +77,9 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
         To play another firmware version in tests.
     faults : FirmwareFaults, optional
         What it does wrong; nothing by default.
+    compensation : LoadCompensation, optional
+        With it every position that the couch takes and tells is that of the loaded table top; without it, that of the
+        drives.
     """
 
     body: CouchBody
@@ -90,6 +95,7 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
         speed_scale: float = 1.0,
         identity: DeviceIdentity | None = None,
         faults: FirmwareFaults | None = None,
+        compensation: LoadCompensation | None = None,
     ) -> None:
         self.faults = FirmwareFaults() if faults is None else faults
         self._identity = identity or DeviceIdentity(
@@ -99,6 +105,7 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
             heartbeat_expiry_us=COUCH_HEARTBEAT_EXPIRY_US,
             state_period_us=COUCH_STATE_PERIOD_US,
         )
+        self.compensation = compensation
         self._speed_scale = speed_scale
         self._kept = bytearray()
         super().__init__(
@@ -143,7 +150,29 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
             speed_scale=self._speed_scale,
             identity=self._identity,
             faults=self.faults,
+            compensation=self.compensation,
         )
+
+    def step(self, now_s: float) -> None:
+        """See :class:`GuardedFirmware`."""
+        if self.compensation is not None and self.is_standing:
+            self.compensation.cell.read(self.body.payload_kg, now_s)
+        super().step(now_s)
+
+    def table_top(self, drives: Array) -> Array:
+        """Where the table top is, as far as the firmware knows, when the drives are there."""
+        return drives if self.compensation is None else self.compensation.table_top(drives)
+
+    def drives(self, table_top: Array) -> Array:
+        """Where the drives must be for a position of the table top."""
+        return table_top if self.compensation is None else self.compensation.drives(table_top)
+
+    def table_top_speed(self) -> Array:
+        """How fast the table top moves by the primary encoders."""
+        speed = self.body.seen_velocity()
+        if self.compensation is None:
+            return speed
+        return self.compensation.table_top_speed(self.body.measured(), speed)
 
     def _act(self, message: Message, now_s: float) -> None:
         if isinstance(message, Stop):
@@ -241,8 +270,8 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
         limits = [limit.at_speed(command.speed_permille / 1000) for limit in self._limits[command.speed_class]]
         target = np.array(command.target_micro, dtype=np.float64) / MICRO
         # the set point begins where the drives are now, never where an earlier motion was to end
-        profile = plan_synchronised(self.body.measured(), target, limits)
-        self._begin(Motion(profile, self._begins_s(now_s), command.command_id))
+        profile = plan_synchronised(self.table_top(self.body.measured()), target, limits)
+        self._begin(Motion(profile, self._begins_s(now_s), command.command_id, drives=self.drives))
         if not self.faults.reject_and_move:
             self._report(command.command_id, CommandStatus.ACCEPTED, now_s)
             self._report(command.command_id, CommandStatus.STARTED, now_s)
@@ -283,7 +312,8 @@ class CouchFirmware(GuardedFirmware[Latch, CouchMode]):
 
     def state(self, now_s: float) -> CouchState:
         """The state that goes out."""
-        target = self.body.measured() if self._motion is None else self._motion.profile.target
+        motion = self._motion
+        target = self.table_top(self.body.measured()) if motion is None else motion.profile.target
         return state_of(
             self, now_s, state_count=self._state_count, following_error_axis=self._following.axis, target=target
         )

@@ -1,7 +1,8 @@
 """The couch as a body: six driven axes, brakes that let the table drop, and a table top that sags.
 
 Positions are mm and degrees in the order of ``geometry.AXES``, IEC 61217. The table top sags under its load beyond what
-any encoder sees; in the room's demo it carries none and is rigid.
+any encoder sees; in the room's demo it carries none and is rigid. What the controller does about it is in
+:mod:`~isoalign.simulators.load_compensation`.
 Not modelled yet: thermal drift, oscillation of the table top.
 """
 

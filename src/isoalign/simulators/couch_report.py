@@ -32,7 +32,7 @@ def state_of(
 ) -> CouchState:
     """The state that goes out."""
     primary = couch.body.primary()
-    known = micro_from_axes(0.0 if value is None else value for value in primary)
+    known = micro_from_axes(couch.table_top(np.array([0.0 if value is None else value for value in primary])))
     return CouchState(
         device_time_us=couch.session.device_time_us(now_s),
         state_count=state_count,
@@ -48,8 +48,8 @@ def state_of(
         token_age_us=couch.token_age_us(now_s),
         following_error_axis=following_error_axis,
         primary_micro=tuple(None if value is None else micro for value, micro in zip(primary, known, strict=True)),
-        secondary_micro=micro_from_axes(couch.body.secondary()),
-        velocity_micro_per_s=micro_from_axes(couch.body.seen_velocity()),
+        secondary_micro=micro_from_axes(couch.table_top(np.array(couch.body.secondary()))),
+        velocity_micro_per_s=micro_from_axes(couch.table_top_speed()),
         target_micro=micro_from_axes(target),
     )
 
@@ -88,10 +88,11 @@ def objection(couch: CouchFirmware, command: Move, now_s: float) -> tuple[Comman
         return CommandReason.DEVICE_FAULT, int(Latch.ENCODER_INVALID)
     if not couch.referenced:
         return CommandReason.NOT_REFERENCED, 0
-    for axis, (target, (low, high)) in enumerate(zip(command.target_micro, couch.travel, strict=True)):
-        if not low <= target / MICRO[axis] <= high:
+    drives = couch.drives(np.array(command.target_micro, dtype=np.float64) / MICRO)
+    for axis, (target, (low, high)) in enumerate(zip(drives, couch.travel, strict=True)):
+        if not low <= target <= high:
             return CommandReason.OUT_OF_TRAVEL, axis
-    measured = couch.body.measured()
+    measured = couch.table_top(couch.body.measured())
     for axis, expected in enumerate(command.expected_start_micro):
         tolerance = START_TOLERANCE_UM if axis < 3 else START_TOLERANCE_UDEG
         if expected is not None and abs(expected - measured[axis] * MICRO[axis]) > tolerance:

@@ -17,7 +17,7 @@ import structlog
 
 from isoalign.protocol import DeviceSession, EnableTokenWatch, Message
 from isoalign.protocol.messages import TOKEN_EXPIRY_US, BarPosition, CommandReason, CommandStatus
-from isoalign.simulators.servo_body import ServoBody
+from isoalign.simulators.servo_body import Array, ServoBody
 from isoalign.simulators.servo_motion import FollowingWatch, Motion, MotionTolerances, beyond_travel
 
 HOST_QUIET_S = 0.09
@@ -84,6 +84,16 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
         return self._motion is not None
 
     @property
+    def stop_begins_s(self) -> float | None:
+        """When the stop under way began; None when nothing stops."""
+        return None if self._motion is None or self._motion.stop is None else self._motion.stop_begins_s
+
+    @property
+    def settled_speed(self) -> Array:
+        """Slower axes stand."""
+        return self._tolerances.settled_speed
+
+    @property
     def is_standing(self) -> bool:
         """Whether nothing moves."""
         return self._motion is None and bool((np.abs(self.body.velocity) < self._tolerances.settled_speed).all())
@@ -109,7 +119,7 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
 
     def conditions(self, flags: type[F], now_s: float) -> F:
         """What holds now, as the flags of this device."""
-        status = flags(0)
+        status = 0
         for name, holds in (
             ("STANDSTILL", self.is_standing),
             ("BRAKES_ENGAGED", self.body.brakes_engaged),
@@ -120,8 +130,8 @@ class GuardedFirmware(abc.ABC, Generic[L, M]):
             ("PRESS_VALID", self.token.press_is_new),
         ):
             if holds:
-                status |= flags[name]
-        return status
+                status |= flags[name].value
+        return flags(status)
 
     def token_age_us(self, now_s: float) -> int | None:
         """Time since the enable token advanced; None when that is long ago or never was."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 
 from isoalign.clock import Clock
 from isoalign.errors import IsoalignError
-from isoalign.protocol import ImageFrame, RecordReader, image_records
+from isoalign.protocol import ImageFrame, Message, RecordReader, image_records
 from isoalign.protocol.errors import FrameError
 from isoalign.protocol.messages import ImageRelease, ImageResend
 from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, UnknownFault
@@ -22,6 +23,7 @@ from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
 from isoalign.simulators.lockstep import clock_of_the_loop
 from isoalign.simulators.panel_firmware import TEMPERATURE_C, PanelFirmware
+from isoalign.simulators.panel_stream import PanelStream
 from isoalign.simulators.process import LOCAL_HOST, Request, Simulation, address_of, run
 from isoalign.simulators.renderer import Renderer
 from isoalign.simulators.tcp_device import TcpDevice
@@ -66,11 +68,14 @@ class ImageConnection:
 
     Attributes
     ----------
+    stream : PanelStream or None
+        Answers for the frames of a series.
     chunks_to_drop, chunks_to_corrupt : int
         Faults: so many chunks of what is sent next are left out, or damaged.
     """
 
     def __init__(self, frame: Callable[[], ImageFrame | None], release: Callable[[int], None]) -> None:
+        self.stream: PanelStream | None = None
         self._frame = frame
         self._release = release
         self._writer: asyncio.StreamWriter | None = None
@@ -90,6 +95,15 @@ class ImageConnection:
             self._server.close()
         if self._writer is not None:
             self._writer.close()
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the connection; nothing when there is none."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(data)
+
+    def unsent_bytes(self) -> int:
+        """How much the host has not taken yet."""
+        return 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
 
     def offer(self, frame: ImageFrame, first_row: int = 0, row_count: int | None = None) -> None:
         """Send a frame, or some rows of it, to the host that is connected, if any."""
@@ -120,11 +134,7 @@ class ImageConnection:
         try:
             while data := await reader.read(4096):
                 for message in records.feed(data):
-                    frame = self._frame()
-                    if isinstance(message, ImageRelease):
-                        self._release(message.frame_id)
-                    elif isinstance(message, ImageResend) and frame is not None and frame.frame_id == message.frame_id:
-                        self.offer(frame, message.first_row, message.row_count)
+                    self._answer(message)
         except (ConnectionError, FrameError):
             pass  # the host went away, or what it sends makes no sense: it has to connect again
         except asyncio.CancelledError:
@@ -133,6 +143,18 @@ class ImageConnection:
             writer.close()
             if self._writer is writer:
                 self._writer = None
+
+    def _answer(self, message: Message) -> None:
+        frame, stream = self._frame(), self.stream
+        if isinstance(message, ImageRelease):
+            self._release(message.frame_id)
+            if stream is not None:
+                stream.release(message.frame_id)
+        elif isinstance(message, ImageResend):
+            if stream is not None and stream.resend(message.frame_id, message.first_row, message.row_count):
+                return
+            if frame is not None and frame.frame_id == message.frame_id:
+                self.offer(frame, message.first_row, message.row_count)
 
 
 class ImagerSimulator:
@@ -176,6 +198,15 @@ class ImagerSimulator:
             on_xrays_over=self.panel.xrays_over,
         )
         self.images = ImageConnection(lambda: self.panel.frame, self.panel.release)
+        self.stream = PanelStream(
+            rows,
+            columns,
+            clock,
+            write=self.images.write,
+            unsent=self.images.unsent_bytes,
+            next_frame_id=self.panel.next_frame_id,
+        )
+        self.images.stream = self.stream
         self.generator_line = TcpDevice(self.generator, clock)
         self.panel_line = TcpDevice(self.panel, clock)
 
@@ -191,6 +222,7 @@ class ImagerSimulator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.stream.close()
         self.images.close()
         await self.generator_line.close()
         await self.panel_line.close()
@@ -210,8 +242,14 @@ class ImagerSimulator:
                 "faults": sorted(self._active),
                 "t_s": self._clock.monotonic_s(),
             }
+        if action == "stream":
+            given = {key: value for key, value in request.items() if key not in {"do", "exposure_id"}}
+            self.stream.start(int(request["exposure_id"]), given)
+            return {"ok": True}
+        if action == "streamed":
+            return {"running": self.stream.is_running, **asdict(self.stream.truth)}
         if action not in {"fault", "clear"}:
-            raise InvalidTruthRequest(f"unknown request {action!r}; known are truth, fault and clear")
+            raise InvalidTruthRequest(f"unknown request {action!r}; known are truth, stream, streamed, fault, clear")
         self._set_fault(request, active=action == "fault")
         _log.info("imager.fault", action=action, fault=request.get("name"))
         return {"ok": True}

@@ -161,8 +161,8 @@ class PanelFirmware:
         exposure_id = self._armed.exposure_id
         pixels = self.lag.expose(pixels, now_s)
         self._dark_frame_of, self._dark_frame_s = exposure_id, now_s + DARK_FRAME_S
-        before, self._frame_id = self._before, next_counter(self._frame_id) or 1
-        made = ImageFrame(self._frame_id, exposure_id, self.rows, self.columns, pixels)
+        before, frame_id = self._before, self.next_frame_id()
+        made = ImageFrame(frame_id, exposure_id, self.rows, self.columns, pixels)
         self._before = made
         announced = sent = made
         if "wrong_exposure" in self.faults:
@@ -197,6 +197,11 @@ class PanelFirmware:
         """There will be no frame."""
         if self.phase is PanelPhase.READING:
             self._fail(PanelFault.READOUT_FAILED, now_s)
+
+    def next_frame_id(self) -> int:
+        """A number for a frame that is read out now."""
+        self._frame_id = next_counter(self._frame_id) or 1
+        return self._frame_id
 
     def release(self, frame_id: int) -> None:
         """The host has the frame."""

@@ -132,6 +132,8 @@ class ServoBody:
         self.primary_invalid: set[int] = set()
         self.servo = parameters
         self._grain = grain
+        self._half_play = grain.backlash / 2
+        self._omega_per_s = 2 * math.pi * parameters.servo_frequency_hz
         self._random = np.random.default_rng(list(seed))
         self._scale = 1 + self._random.uniform(-1, 1, self.drive.size) * parameters.secondary_scale_ppm * 1e-6
         self._lagging: Array = self.table.copy()
@@ -184,22 +186,24 @@ class ServoBody:
         self._lagging = self.table.copy()
 
     def _integrate(self, wanted: Array, dt_s: float) -> None:
-        omega = np.full(self.drive.size, 2 * math.pi * self.servo.servo_frequency_hz)
-        for axis, factor in self.sluggish.items():
-            omega[axis] /= factor
+        omega: float | Array = self._omega_per_s
+        if self.sluggish:
+            omega = np.full(self.drive.size, omega)
+            for axis, factor in self.sluggish.items():
+                omega[axis] /= factor
         for axis, about in self.reversed_about.items():
             wanted = wanted.copy()
             wanted[axis] = 2 * about - wanted[axis]
-        seen = self._scaled(self.drive, self.primary_scale)
-        pull = omega * omega * (wanted - seen) - 2 * self.servo.servo_damping * omega * self.velocity
+        seen = self._scaled(self.drive, self.primary_scale) if self.primary_scale else self.drive
+        pull = omega * omega * (wanted - seen) - (2 * self.servo.servo_damping * omega) * self.velocity
         self.velocity = self.velocity + pull * dt_s
         for axis, speed in self.runaway.items():
             self.velocity[axis] = speed
         for axis in self.stuck:
             self.velocity[axis] = 0.0
         self.drive = self.drive + self.velocity * dt_s
-        half_play = self._grain.backlash / 2
-        self.table = np.clip(self.table, self.drive - half_play, self.drive + half_play)
+        half_play = self._half_play
+        self.table = np.minimum(np.maximum(self.table, self.drive - half_play), self.drive + half_play)
         lag_s = max(self.servo.secondary_lag_s, dt_s)
         self._lagging = self._lagging + (self.table - self._lagging) * (dt_s / lag_s)
 

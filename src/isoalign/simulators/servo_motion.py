@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,9 +38,17 @@ class MotionTolerances:
     switch_slack: Array
 
 
+def as_it_is(position: Array) -> Array:
+    """The drives are where the axes are."""
+    return position
+
+
 @dataclass(slots=True)
 class Motion:
-    """A motion under way: its profile, from when, by which command, and its stop once there is one."""
+    """A motion under way: its profile, from when, by which command, and its stop once there is one.
+
+    ``drives`` tells where the drives must be for a position of the profile.
+    """
 
     profile: SynchronisedProfile
     begins_s: float
@@ -48,15 +56,18 @@ class Motion:
     stop: StopMotion | None = None
     stop_begins_s: float = 0.0
     command_is_over: bool = False
+    drives: Callable[[Array], Array] = field(default=as_it_is)
 
     def set_point(self, now_s: float) -> Array:
         """Where the drives should be."""
         if self.stop is not None and now_s >= self.stop_begins_s:
-            return np.asarray(self.stop.state(now_s - self.stop_begins_s)[0], dtype=np.float64)
-        return np.asarray(self.profile.state(now_s - self.begins_s)[0], dtype=np.float64)
+            position = self.stop.state(now_s - self.stop_begins_s)[0]
+        else:
+            position = self.profile.state(now_s - self.begins_s)[0]
+        return self.drives(np.asarray(position, dtype=np.float64))
 
     def set_speed(self, now_s: float) -> Array:
-        """How fast they should move."""
+        """How fast the profile moves."""
         if self.stop is not None and now_s >= self.stop_begins_s:
             return np.asarray(self.stop.state(now_s - self.stop_begins_s)[1], dtype=np.float64)
         return np.asarray(self.profile.state(now_s - self.begins_s)[1], dtype=np.float64)

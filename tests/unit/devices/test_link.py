@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from isoalign.clock import SystemClock
 from isoalign.devices.errors import DeviceRefused, DictionaryMismatch, LinkLost
@@ -28,6 +29,7 @@ from isoalign.protocol.messages import (
     SessionEnd,
     Stop,
     StopReason,
+    TimeReply,
 )
 
 DONE = frozenset({CommandStatus.DONE})
@@ -302,3 +304,20 @@ async def test_stop_needs_no_session_and_never_fails() -> None:
     assert Latch.NONE == 0
     await link.close()
     await couch.close()
+
+
+async def test_frames_that_are_missing_are_told_once(panel: ScriptedPanel, link: DeviceLink) -> None:
+    """By the gaps in their numbers, whatever was in them."""
+    await link.wait_up(5)
+    with capture_logs() as logs:
+        for _ in range(3):
+            panel.mute = True
+            panel.session.send(TimeReply(host_send_us=1, device_receive_us=1, device_send_us=1), CLOCK.monotonic_s())
+            panel.flush()
+            panel.mute = False
+        async with asyncio.timeout(5):
+            while not any(line["event"] == "link.frames-missing" for line in logs):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+    told = [line for line in logs if line["event"] == "link.frames-missing"]
+    assert [(line["frames"], line["device"]) for line in told] == [(3, "panel A")]
