@@ -39,11 +39,15 @@ from isoalign.protocol.messages import (
     Clear,
     CommandStatus,
     CouchMode,
+    CouchSafety,
     CouchState,
     CouchStatus,
     DeviceKind,
     Latch,
+    SafetyCircuit,
     Stop,
+    TorqueFeedback,
+    TouchSensor,
 )
 
 PERIOD_S = 0.01
@@ -114,6 +118,20 @@ class PlayedCouch:
             )
             self.session.send(info, now_s)
 
+    def _tell_of_its_circuits(self, now_s: float, *, faulty: bool) -> None:
+        report = CouchSafety(
+            device_time_us=self.session.device_time_us(now_s),
+            state_count=self._count,
+            emergency_stop=SafetyCircuit.CLOSED,
+            enable_circuit=SafetyCircuit.CLOSED,
+            torque_feedback=TorqueFeedback.TORQUE_ON if faulty else TorqueFeedback.TORQUE_OFF,
+            touched=TouchSensor(0),
+            touch_force_mn=0,
+            drive_temperature_mdeg_c=(25_000,) * 6,
+            payload_g=0,
+        )
+        self.session.send(report, now_s)
+
     def tell(self) -> float:
         """Send the state now; returns when it left."""
         now_s = CLOCK.monotonic_s()
@@ -123,6 +141,7 @@ class PlayedCouch:
         faulty = self.latch is not Latch.NONE
         status = CouchStatus.REFERENCED | (CouchStatus(0) if faulty else still)
         if self.session.is_open:
+            self._tell_of_its_circuits(now_s, faulty=faulty)
             state = CouchState(
                 device_time_us=self.session.device_time_us(now_s),
                 state_count=self._count,

@@ -169,14 +169,13 @@ async def in_one_room(kinds: list[str], seed: int) -> list[dict[str, Any]]:
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="isoalign-") as folder:
         room = fault_room()(Path(folder))
-        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(None, room.start_all)
+            await room.start_all()
             trials = Trials(room)
             results = [await trials.one(kind, dice) for kind in kinds]
             await trials.close()
         finally:
-            await loop.run_in_executor(None, room.end_all)
+            await room.end_all()
     return results
 
 

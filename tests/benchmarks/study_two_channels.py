@@ -35,9 +35,10 @@ from isoalign.interlocks import (
     InterlockMonitor,
     Observation,
     Settings,
+    rules_for,
     soft_limits_inside,
 )
-from isoalign.protocol.messages import CouchState
+from isoalign.protocol.messages import CouchSafety, CouchState
 from isoalign.simulators.couch_faults import AXIS_FAULTS
 from isoalign.simulators.couch_firmware import TRAVEL, CouchFirmware
 from isoalign.simulators.couch_physics import CouchBody
@@ -62,7 +63,7 @@ class WatchedCouch:
         self.body = CouchBody(start, seed=seed, now_s=0.0)
         self.driver = Couch(self._no_line, self.clock, on_reading=self._evaluate, on_change=lambda: None)
         self.driver.link.state = LinkState.UP
-        self.monitor = InterlockMonitor(Settings())
+        self.monitor = InterlockMonitor(Settings(), rules_for(couch=True))
         self.activity = Activity.IDLE
         self.trips: list[str] = []
         self.states = 0
@@ -71,7 +72,7 @@ class WatchedCouch:
         self._read_at_s = -1.0
         firmware = CouchFirmware(self.body, now_s=0.0)
         self.couch: VirtualCouch | None = None
-        self.couch = VirtualCouch(firmware, on_state=self._on_state, on_tick=self._on_tick)
+        self.couch = VirtualCouch(firmware, on_state=self._on_state, on_tick=self._on_tick, on_safety=self._on_safety)
         self.driver.link.session = self.couch.host
         limits = soft_limits_inside(self.driver.travel, margin_mm=MARGIN_MM, margin_deg=MARGIN_DEG)
         assert len(limits) == len(AXES)
@@ -124,6 +125,8 @@ class WatchedCouch:
             client_heartbeat=None if self.couch is None else Observation(self.couch.beat, now_s),
             enable=Observation(value=True, at_s=now_s),
             rest=self._rest,
+            safety=self.driver.safety,
+            payload_reference_kg=0.0,
         )
 
     def _evaluate(self) -> None:
@@ -140,6 +143,10 @@ class WatchedCouch:
         kind = "standing" if reading.standstill else "moving"
         apart = [abs(one.primary - one.velocity * 0.005 - one.secondary) for one in reading.axes]
         self.apart[kind] = np.maximum(self.apart[kind], apart)
+
+    def _on_safety(self, report: CouchSafety, now_s: float) -> None:
+        self._catch_up(now_s)
+        self.driver._on_message(report, now_s)
 
     def _on_tick(self, now_s: float) -> None:
         """The daemon evaluates every 10 ms, too, so that silence is noticed."""

@@ -12,6 +12,7 @@ from isoalign.protocol import HostSession, Message, micro_from_axes
 from isoalign.protocol.messages import (
     BarPosition,
     CommandStatus,
+    CouchSafety,
     CouchState,
     DeviceKind,
     EnableToken,
@@ -38,6 +39,8 @@ class VirtualCouch:
         Called with every state that the host receives and the time; ``firmware.body`` is the truth at that time.
     on_tick : callable, optional
         Called with the time after every tick.
+    on_safety : callable, optional
+        Called with every report of circuits and sensors and the time.
 
     Attributes
     ----------
@@ -52,6 +55,7 @@ class VirtualCouch:
         *,
         on_state: Callable[[CouchState, float], None] = lambda _state, _now_s: None,
         on_tick: Callable[[float], None] = lambda _now_s: None,
+        on_safety: Callable[[CouchSafety, float], None] = lambda _report, _now_s: None,
     ) -> None:
         self.firmware = firmware
         self.host = HostSession(DeviceKind.COUCH)
@@ -59,6 +63,7 @@ class VirtualCouch:
         self.beat = 0
         self._on_state = on_state
         self._on_tick = on_tick
+        self._on_safety = on_safety
         self._bar = BarPosition.RELEASED
         self._presses = 0
         self._next_beat_s = 0.0
@@ -133,4 +138,6 @@ class VirtualCouch:
         for message in messages:
             if isinstance(message, CouchState):
                 self._on_state(message, now_s)
+            elif isinstance(message, CouchSafety):
+                self._on_safety(message, now_s)
         self._on_tick(now_s)
