@@ -25,7 +25,7 @@ from isoalign.dicom.errors import (
     WrongPatient,
 )
 from isoalign.dicom.identity import CT_IMAGE, RT_ION_PLAN, RT_STRUCTURE_SET, SHORT_NAMES
-from isoalign.dicom.objects.attributes import has_value, text
+from isoalign.dicom.objects.attributes import has_value, require_type_1, text
 from isoalign.dicom.objects.ct import require_all_slices
 from isoalign.dicom.objects.files import is_dicom, read_bytes, read_file
 from isoalign.dicom.objects.plan import read_plan
@@ -159,6 +159,7 @@ class _Found:
         return bool(packed)
 
     def _add(self, dataset: Dataset, name: str, *, path: Path | None = None, content: bytes | None = None) -> None:
+        require_type_1(dataset, ("SOPClassUID", "SOPInstanceUID"), name)
         kind = text(dataset, "SOPClassUID")
         if kind not in self.by_kind:
             self.other_kinds[kind] = self.other_kinds.get(kind, 0) + 1
