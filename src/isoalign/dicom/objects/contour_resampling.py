@@ -97,16 +97,16 @@ def _grid(contours: Sequence[Array]) -> tuple[Array, Array]:
 
 def _signed_distance(contours: Sequence[Array], columns: Array, rows: Array) -> Array:
     """Distance to the outlines in one plane, positive inside; a contour in another one is a hole. (rows, columns)."""
-    from matplotlib.path import Path as PolygonPath
-
     grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
     inside = np.zeros(len(grid), dtype=bool)
     squared = np.full(len(grid), np.inf)
     for contour in contours:
         outline = contour[:, :2]
-        inside ^= PolygonPath(outline, closed=False).contains_points(grid)
         for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
             along = end - start
+            crossed = (start[1] > grid[:, 1]) != (end[1] > grid[:, 1])
+            if along[1]:
+                inside ^= crossed & (grid[:, 0] < start[0] + (grid[:, 1] - start[1]) * along[0] / along[1])
             length = float(along @ along)
             share = np.clip((grid - start) @ along / length, 0.0, 1.0) if length else np.zeros(len(grid))
             off = grid - start - share[:, np.newaxis] * along
