@@ -77,6 +77,7 @@ class PatientData:
         dicom, storage = settings.dicom, settings.storage
         self._clock = clock
         self._machine_name = settings.machine_name
+        self._objects = dicom.objects(settings.machine_name)
         self._archive = Peer(dicom.archive.ae_title, dicom.archive.host, dicom.archive.port)
         self._node = NodeSettings(
             ae_title=dicom.ae_title,
@@ -190,6 +191,7 @@ class PatientData:
                     series=images_series,
                     instance_number=len(datasets) + offset,
                     created_at=now,
+                    settings=self._objects,
                 )
                 for offset, radiograph in enumerate(one.radiographs, 1)
             ]
@@ -206,6 +208,7 @@ class PatientData:
                     instance_number=number,
                     created_at=now,
                     ct=load.structure_set.ct,
+                    settings=self._objects,
                 )
             )
         return datasets + registrations

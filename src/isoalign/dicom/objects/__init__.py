@@ -2,6 +2,7 @@
 
 from pydicom.dataset import Dataset
 
+from isoalign.dicom.object_settings import CharacterRepertoire, ObjectSettings, PrivateCreators
 from isoalign.dicom.objects.case import CaseDatasets, build_case
 from isoalign.dicom.objects.common import Series, encode_file, read_patient, read_study, write_file
 from isoalign.dicom.objects.ct import read_volume, spacing_advice
@@ -29,7 +30,6 @@ from isoalign.dicom.objects.registration import (
 )
 from isoalign.dicom.objects.rt_image import ExportContext, JawPair, RtImageDetails, build_drr_image, build_rt_image
 from isoalign.dicom.objects.rt_image_reader import ReadRtImage, read_rt_image
-from isoalign.dicom.objects.settings import CharacterRepertoire, ObjectSettings, PrivateCreators
 from isoalign.dicom.objects.structure_set import (
     ReadStructureSet,
     RelatedStructureSet,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import CharactersNotWritable
+from isoalign.dicom.object_settings import CharacterRepertoire, ObjectSettings
 from isoalign.dicom.objects.attributes import attribute_name
-from isoalign.dicom.objects.settings import CharacterRepertoire, ObjectSettings
 
 TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations that Specific Character Set (0008,0005) is about."""

@@ -17,8 +17,8 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from isoalign.dicom import identity
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import text
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.records import Patient, Study
 
 SEXES = {"F": "F", "M": "M", "FEMALE": "F", "MALE": "M"}

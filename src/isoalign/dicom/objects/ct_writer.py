@@ -14,11 +14,11 @@ from pydicom.uid import UID
 
 from isoalign.dicom.errors import UnsupportedPixelData
 from isoalign.dicom.identity import CT_IMAGE, new_uid
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset
 from isoalign.dicom.objects.ct_acquisition import CtAcquisition, set_acquisition, set_plan_reference
 from isoalign.dicom.objects.pixels import set_pixels, set_window
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.records import Patient, Plan, Study, Volume
 
 SOFT_TISSUE_WINDOW = (40.0, 400.0)

@@ -15,8 +15,8 @@ from xml.parsers import expat
 from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import ExtendedInterfaceRefused
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.private import add_private, private_text, private_value
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 
 GROUP = 0x3253
 CONTENT, LENGTH, TYPE = 0x00, 0x01, 0x02

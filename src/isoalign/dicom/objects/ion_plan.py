@@ -13,11 +13,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from isoalign.dicom.identity import RT_ION_PLAN, RT_STRUCTURE_SET
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
 from isoalign.dicom.objects.extended_interface import ExtendedInterface, add_extended_interface
 from isoalign.dicom.objects.plan import TOLERANCES
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.geometry import display_angle_deg
 from isoalign.records import Beam, Plan, RangeShifter, Snout, ToleranceTable
 

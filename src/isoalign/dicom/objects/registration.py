@@ -25,12 +25,12 @@ from pydicom.uid import UID
 
 from isoalign.dicom.errors import InvalidAttribute, SeveralFramesOfReference
 from isoalign.dicom.identity import CT_IMAGE, RT_IMAGE, SPATIAL_REGISTRATION
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import items, label_of, require_sop_class, require_type_1, text, vector
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimals, new_dataset, reference, referenced_series
 from isoalign.dicom.objects.private import add_private, private_text
 from isoalign.dicom.objects.rt_image import ExportContext
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.geometry import Array, DicomPatient, Pose, TableTopPosition
 from isoalign.records import CtReference, Match
 

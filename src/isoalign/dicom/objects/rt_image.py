@@ -16,13 +16,13 @@ from pydicom.uid import UID
 
 from isoalign.dicom.errors import InvalidAttribute
 from isoalign.dicom.identity import RT_IMAGE, new_uid
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
 from isoalign.dicom.objects.curves import add_marker_curves
 from isoalign.dicom.objects.extended_interface import ExtendedInterface, add_extended_interface
 from isoalign.dicom.objects.pixels import set_pixels, set_window
 from isoalign.dicom.objects.private import add_private
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.verification_frame import VerificationFrame
 from isoalign.geometry import (
     ImagerAxis,

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import InvalidAttribute, MissingAttribute
 from isoalign.dicom.identity import RT_IMAGE
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import (
     attribute_name,
     has_value,
@@ -33,7 +34,6 @@ from isoalign.dicom.objects.extended_interface import read_extended_interface
 from isoalign.dicom.objects.pixels import stored_values
 from isoalign.dicom.objects.private import private_text, private_vector
 from isoalign.dicom.objects.rt_image import JAW_TYPES, PRIVATE_GROUP, UNROTATED, JawPair, RtImageDetails
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.geometry import (
     Array,
     ImagerAxis,

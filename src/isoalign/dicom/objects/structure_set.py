@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import InvalidAttribute, MixedContourTypes, SeveralFramesOfReference, WrongObject
 from isoalign.dicom.identity import CT_IMAGE, RT_STRUCTURE_SET
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import (
     has_value,
     items,
@@ -27,7 +28,6 @@ from isoalign.dicom.objects.attributes import (
 )
 from isoalign.dicom.objects.common import read_patient, read_study
 from isoalign.dicom.objects.private import private_items, private_text
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.geometry import Array
 from isoalign.records import CtReference, Structure, StructureSet
 

@@ -17,11 +17,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from isoalign.dicom.identity import CT_IMAGE, RT_STRUCTURE_SET
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
 from isoalign.dicom.objects.contour_resampling import resampled_onto
 from isoalign.dicom.objects.private import add_private
-from isoalign.dicom.objects.settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.structure_set import MARKER_GROUP, RELATIONSHIP_GROUP, RelatedStructureSet
 from isoalign.geometry import Array
 from isoalign.records import CtReference, Patient, Structure, StructureSet, Study, Volume
