@@ -70,6 +70,13 @@ class TooManyMarkers(InputDataError):
     default_hint = "Match fewer markers in one image."
 
 
+class ExportRefused(InputDataError):
+    """An object is not exported to a folder: its kind is not for media, or a file of its name is there."""
+
+    code = "dicom.export-refused"
+    default_hint = "Export to an empty folder, and only images, structure sets and registrations."
+
+
 class UnsafeArchive(InputDataError):
     """A packed folder holds links, devices, paths that lead outside, or more than it may."""
 

@@ -32,7 +32,7 @@ LABELS = {
 }
 """ROI Observation Label (3006,0085), also the name of the structure."""
 ANGLE_PROPERTIES = ("PAT SUPPORT_ANGLE", "T TOP_PITCH_ANGLE", "T TOP_ROLL_ANGLE")
-"""ROI Physical Property (3006,00B2) of the three table angles, in degrees."""
+"""ROI Physical Property (3006,00B2) of the three table angles, in degrees; readers take an underscore for a space."""
 MARKER_SUBTYPE = "MARKER"
 
 
@@ -66,10 +66,11 @@ def isocentre_structure(
 
 def isocentre_angles_deg(structure: Structure) -> tuple[float, float, float] | None:
     """Patient support, pitch and roll angle that an isocentre was stored with; None when one of them is missing."""
-    found = dict(structure.physical_properties)
-    if not all(name in found for name in ANGLE_PROPERTIES):
+    found = {name.replace("_", " "): value for name, value in structure.physical_properties}
+    wanted = [name.replace("_", " ") for name in ANGLE_PROPERTIES]
+    if not all(name in found for name in wanted):
         return None
-    support, pitch, roll = (nearest_equivalent_deg(found[name], 0.0) for name in ANGLE_PROPERTIES)
+    support, pitch, roll = (nearest_equivalent_deg(found[name], 0.0) for name in wanted)
     return support, pitch, roll
 
 
