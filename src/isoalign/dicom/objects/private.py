@@ -54,7 +54,7 @@ def private_vector(dataset: Dataset, creator: str, group: int, element: int, len
     InvalidAttribute
     """
     value = private_value(dataset, creator, group, element)
-    if value is None or value in {b"", ""}:
+    if value is None or (isinstance(value, bytes | str) and not value.strip()):
         return None
     parts = value.strip(b" \0").split(b"\\") if isinstance(value, bytes) else list(np.atleast_1d(np.asarray(value)))
     try:
