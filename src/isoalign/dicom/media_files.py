@@ -145,6 +145,7 @@ def export_media(datasets: Iterable[Dataset], folder: Path | str) -> tuple[Path,
         kind = text(dataset, "SOPClassUID")
         if kind not in EXPORTED:
             raise ExportRefused(f"{label_of(dataset)} is a {SHORT_NAMES.get(kind, kind)}; it is not exported to media")
+        exported = _in_implicit_vr(dataset)
         require_complete(dataset)
         uid = text(dataset, "SOPInstanceUID")
         if not is_uid(uid):
@@ -152,7 +153,7 @@ def export_media(datasets: Iterable[Dataset], folder: Path | str) -> tuple[Path,
         path = folder / f"{PREFIXES[kind]}.{uid}.dcm"
         if path.exists():
             raise ExportRefused(f"{path} exists already", file=str(path))
-        written.append(write_file(_in_implicit_vr(dataset), path))
+        written.append(write_file(exported, path))
     return tuple(written)
 
 
