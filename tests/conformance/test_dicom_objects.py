@@ -24,6 +24,7 @@ from isoalign.dicom.objects import (
     read_structure_set,
     write_file,
 )
+from isoalign.dicom.objects.examples import example_objects
 from isoalign.geometry import (
     ImagerAxis,
     PatientPosition,
@@ -38,6 +39,15 @@ from isoalign.records import Acquisition, Match, Patient, Radiograph, Structure,
 
 ROOT = Path(__file__).resolve().parents[2]
 EXCEPTIONS = ROOT / "docs" / "conformance" / "validator-exceptions.md"
+IODS = {
+    "CT": "CTImage",
+    "RTIMAGE": "RTImage",
+    "DRR": "RTImage",
+    "RTSTRUCT": "RTStructureSet",
+    "MARKERS": "RTStructureSet",
+    "REG": "SpatialRegistration",
+    "RTIONPLAN": "RTIonPlan",
+}
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
@@ -85,7 +95,8 @@ def write_objects() -> dict[str, Dataset]:
         plan=plan,
         beam_number=1,
     )
-    return {
+    examples = {f"{IODS[name.split(maxsplit=1)[0]]} {name}": dataset for name, dataset in example_objects().items()}
+    return examples | {
         "CTImage": case.ct[0],
         "RTStructureSet": case.structure_set,
         "RTIonPlan": case.plan,

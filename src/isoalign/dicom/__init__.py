@@ -17,4 +17,4 @@
 Importing this package loads neither pydicom nor pynetdicom; its modules do.
 """
 
-__all__ = ["archive", "errors", "media", "node", "object_store", "objects", "ports"]
+__all__ = ["archive", "errors", "media", "media_files", "node", "object_settings", "object_store", "objects", "ports"]

@@ -47,6 +47,36 @@ class WrongObject(InputDataError):
     default_hint = "Name an object of the kind that the message asks for."
 
 
+class CharactersNotWritable(InputDataError):
+    """Text needs characters that the configured repertoire does not have."""
+
+    code = "dicom.characters-not-writable"
+    default_hint = 'Allow UTF-8 with characters = "utf-8" in [dicom], or write the text in basic Latin characters.'
+
+
+class ExtendedInterfaceRefused(InputDataError):
+    """The XML document of an object's extended interface cannot be read safely."""
+
+    code = "dicom.extended-interface-refused"
+    default_hint = (
+        "Ask the vendor of the sending system; the document is carried on unchanged, and only not understood."
+    )
+
+
+class TooManyMarkers(InputDataError):
+    """An RT Image has 16 curve groups, one for each matched marker."""
+
+    code = "dicom.too-many-markers"
+    default_hint = "Match fewer markers in one image."
+
+
+class ExportRefused(InputDataError):
+    """An object is not exported to a folder: its kind is not for media, or a file of its name is there."""
+
+    code = "dicom.export-refused"
+    default_hint = "Export to an empty folder, and only images, structure sets and registrations."
+
+
 class UnsafeArchive(InputDataError):
     """A packed folder holds links, devices, paths that lead outside, or more than it may."""
 
@@ -113,6 +143,13 @@ class WrongPatient(InputDataError):
     default_hint = "Keep only the objects of one patient; compare Patient ID (0010,0020) of the files that are named."
 
 
+class MixedContourTypes(InputDataError):
+    """A structure mixes contours of different geometric types."""
+
+    code = "dicom.mixed-contour-types"
+    default_hint = "Draw the structure with one type of contour, or export the structure set without it."
+
+
 # --- CT -----------------------------------------------------------------------------------------------------------
 
 
@@ -145,7 +182,7 @@ class NotAxial(InputDataError):
 
 
 class GappyCt(InputDataError):
-    """CT slices do not follow each other at one distance."""
+    """Two CT slices lie at one place, or a slice seems to be lost and nothing says that all are here."""
 
     code = "dicom.gappy-ct"
     default_hint = "Export the series again without gaps and with one slice distance."

@@ -25,7 +25,7 @@ from isoalign.dicom.errors import (
     WrongPatient,
 )
 from isoalign.dicom.identity import CT_IMAGE, RT_ION_PLAN, RT_STRUCTURE_SET, SHORT_NAMES
-from isoalign.dicom.objects.attributes import has_value, text
+from isoalign.dicom.objects.attributes import has_value, require_type_1, text
 from isoalign.dicom.objects.ct import require_all_slices
 from isoalign.dicom.objects.files import is_dicom, read_bytes, read_file
 from isoalign.dicom.objects.plan import read_plan
@@ -119,7 +119,7 @@ def read_case_folder(folder: Path | str, structure_set: str | None = None, *, pl
     if not folder.is_dir():
         raise CaseFolderMissing(f"{folder} is not a folder", folder=str(folder))
     found = _Found(folder)
-    for path in sorted(one for one in folder.rglob("*") if one.is_file() and not _is_hidden(one, folder)):
+    for path in sorted(one for one in folder.rglob("*") if one.is_file() and not is_hidden(one, folder)):
         found.add_loose(path)
     try:
         return _choose(found, structure_set, plan)
@@ -153,12 +153,13 @@ class _Found:
         """Read all packed folders; False when there is none (left)."""
         packed, self.packed = self.packed, []
         for archive in packed:
-            for name, content in _members(archive):
+            for name, content in packed_members(archive):
                 if is_dicom(content):
                     self._add(read_bytes(content, name), name, content=content)
         return bool(packed)
 
     def _add(self, dataset: Dataset, name: str, *, path: Path | None = None, content: bytes | None = None) -> None:
+        require_type_1(dataset, ("SOPClassUID", "SOPInstanceUID"), name)
         kind = text(dataset, "SOPClassUID")
         if kind not in self.by_kind:
             self.other_kinds[kind] = self.other_kinds.get(kind, 0) + 1
@@ -236,7 +237,7 @@ def read_ct_folder(folder: Path | str) -> Iterator[FileDataset]:
     if not folder.is_dir():
         raise CaseFolderMissing(f"{folder} is not a folder", folder=str(folder))
     found = False
-    for path in sorted(one for one in folder.iterdir() if one.is_file() and not _is_hidden(one, folder)):
+    for path in sorted(one for one in folder.iterdir() if one.is_file() and not is_hidden(one, folder)):
         if path.suffix.casefold() in OTHER_ENDINGS:
             continue
         dataset = read_file(path)
@@ -247,11 +248,11 @@ def read_ct_folder(folder: Path | str) -> Iterator[FileDataset]:
         raise CaseFolderMissing(f"{folder} holds no CT Image", folder=str(folder))
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
+def is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+def packed_members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Regular files of a packed folder, within limits; nothing is written to disk.
 
     Raises

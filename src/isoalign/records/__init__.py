@@ -2,7 +2,18 @@
 
 from isoalign.records.arrays import InvalidRecord, frozen_array
 from isoalign.records.images import Acquisition, Radiograph, Technique, Volume
-from isoalign.records.patient import Beam, CtReference, Patient, Plan, Structure, StructureSet, Study
+from isoalign.records.patient import (
+    Beam,
+    CtReference,
+    Patient,
+    Plan,
+    RangeShifter,
+    Snout,
+    Structure,
+    StructureSet,
+    Study,
+    ToleranceTable,
+)
 from isoalign.records.positioning import Approval, AxisState, Correction, Match, Verdict, ViewQuality
 from isoalign.records.session import (
     CouchMotion,
@@ -35,14 +46,17 @@ __all__ = [
     "Plan",
     "Purpose",
     "Radiograph",
+    "RangeShifter",
     "SessionRecord",
     "SimulationTruth",
+    "Snout",
     "Structure",
     "StructureSet",
     "Study",
     "Technique",
     "TimelineEntry",
     "Tolerance",
+    "ToleranceTable",
     "Verdict",
     "ViewQuality",
     "Volume",

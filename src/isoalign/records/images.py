@@ -26,6 +26,11 @@ class Volume:
         Distance between voxels along columns (first image axis), rows (second) and slices: (dx, dy, dz), all positive.
     axes : ndarray, shape (3, 3)
         Columns are the unit vectors, in the DICOM patient frame, of rising column index, row index and slice index.
+    sop_instance_uids : tuple of str
+        The CT Images that the volume was read from, in their order along the slice axis.
+    slice_offsets_mm : ndarray, shape (len(sop_instance_uids),), optional
+        Where those images lie along the slice axis, from the first; None where each is a slice of the volume. They
+        differ when images of varying distance were interpolated.
     """
 
     hounsfield: npt.NDArray[np.int16] | npt.NDArray[np.float32]
@@ -36,6 +41,7 @@ class Volume:
     patient_position: PatientPosition
     series_instance_uid: str = ""
     sop_instance_uids: tuple[str, ...] = ()
+    slice_offsets_mm: Array | None = None
 
     def __post_init__(self) -> None:
         dtype = np.float32 if self.hounsfield.dtype.kind == "f" else np.int16
@@ -43,12 +49,23 @@ class Volume:
         object.__setattr__(self, "origin_mm", frozen_array(self.origin_mm, (3,), "CT origin"))
         object.__setattr__(self, "spacing_mm", frozen_array(self.spacing_mm, (3,), "CT spacing"))
         object.__setattr__(self, "axes", frozen_array(self.axes, (3, 3), "CT axes"))
+        if self.slice_offsets_mm is not None:
+            offsets = frozen_array(self.slice_offsets_mm, (len(self.sop_instance_uids),), "CT slice offsets")
+            object.__setattr__(self, "slice_offsets_mm", offsets)
         if min(self.hounsfield.shape) < 2:
             raise InvalidRecord(f"a CT volume needs at least 2 voxels along each axis, not {self.hounsfield.shape}")
         if not (self.spacing_mm > 0).all():
             raise InvalidRecord(f"CT spacing must be positive, not {self.spacing_mm}")
         if not np.allclose(self.axes.T @ self.axes, np.eye(3), atol=1e-4) or np.linalg.det(self.axes) < 0:
             raise InvalidRecord("the CT axes are not orthogonal and right-handed")
+
+    @property
+    def image_offsets_mm(self) -> Array:
+        """Where the images that the volume was read from lie along the slice axis, from its first slice, mm."""
+        if self.slice_offsets_mm is not None:
+            return self.slice_offsets_mm
+        offsets: Array = np.arange(len(self.sop_instance_uids), dtype=np.float64) * self.spacing_mm[2]
+        return offsets
 
     @property
     def dicom_from_index(self) -> Array:

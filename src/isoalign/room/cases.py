@@ -19,6 +19,7 @@ from isoalign.dicom.objects import (
     build_drr_image,
     read_plan,
     read_volume,
+    spacing_advice,
     write_file,
 )
 from isoalign.dicom.objects.common import read_patient, read_study
@@ -87,7 +88,7 @@ def read_case(folder: Path, *, plan: str | None = None, structure_set: str | Non
         volume,
         files.datasets,
         len(files.files),
-        files.warnings,
+        (*files.warnings, *spacing_advice(volume)),
     )
 
 

@@ -249,11 +249,12 @@ def validate_file(file: Path, *, with_program: bool) -> Verdict:
         return Verdict(file, "-", (error.message,))
     sop_class = str(dataset.get("SOPClassUID", ""))
     problems = []
-    reader: Callable[[Dataset], object] | None = {
+    readers: dict[str, Callable[[Dataset], object]] = {
         identity.RT_ION_PLAN: read_plan,
         identity.RT_STRUCTURE_SET: read_structure_set,
         identity.SPATIAL_REGISTRATION: read_spatial_registration,
-    }.get(sop_class)
+    }
+    reader = readers.get(sop_class)
     if reader is not None:
         try:
             reader(dataset)

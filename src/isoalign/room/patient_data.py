@@ -78,6 +78,7 @@ class PatientData:
         self._checks_clearance = settings.clearance is not None and settings.couch is not None
         self._archive = dicom_node.peer(dicom.archive)
         self._node = dicom_node.user(dicom)
+        self._objects = dicom.objects(settings.machine_name)
         self._stack = ExitStack()
         with ExitStack() as opening:
             storage.folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +190,7 @@ class PatientData:
                     series=images_series,
                     instance_number=len(datasets) + offset,
                     created_at=now,
+                    settings=self._objects,
                 )
                 for offset, radiograph in enumerate(one.radiographs, 1)
             ]
@@ -205,6 +207,7 @@ class PatientData:
                     instance_number=number,
                     created_at=now,
                     ct=load.structure_set.ct,
+                    settings=self._objects,
                 )
             )
         return datasets + registrations

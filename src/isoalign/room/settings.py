@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from isoalign.dicom.object_settings import CharacterRepertoire, ObjectSettings, PrivateCreators
 from isoalign.geometry import (
     ImagerAxis,
     InvalidGeometry,
@@ -30,6 +31,9 @@ from isoalign.room.position_notations import BUILT_IN_NAMES
 Range = Annotated[tuple[float, float], Field(description="least and greatest value")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")]
+PrivateCreator = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")
+]
 Positive = Annotated[float, Field(gt=0)]
 
 SCALE_PROBLEM = "machine_scale"
@@ -192,6 +196,16 @@ class InRoomCtSettings(Section):
     commitment_over_new_association: bool = False
 
 
+class PrivateCreatorSettings(Section):
+    """Creators of the private attributes, one for each group."""
+
+    group_3253: PrivateCreator = PrivateCreators().group_3253
+    group_3263: PrivateCreator = PrivateCreators().group_3263
+    group_3271: PrivateCreator = PrivateCreators().group_3271
+    group_3273: PrivateCreator = PrivateCreators().group_3273
+    group_3275: PrivateCreator = PrivateCreators().group_3275
+
+
 class DicomSettings(Section):
     """The room's DICOM node and the treatment management system it talks to."""
 
@@ -208,6 +222,10 @@ class DicomSettings(Section):
     maximum_associations: Annotated[int, Field(ge=1, le=64)] = 3
     tls: TlsFiles | None = None
     in_room_ct: InRoomCtSettings | None = None
+    station_name: Annotated[str, Field(max_length=16, description="empty: the machine's name")] = ""
+    characters: CharacterRepertoire = CharacterRepertoire.UTF_8
+    ihe_ro_registration: bool = True
+    private_creators: PrivateCreatorSettings = PrivateCreatorSettings()
 
     @field_validator("receive_pdu_bytes")
     @classmethod
@@ -221,6 +239,15 @@ class DicomSettings(Section):
         if self.archive.tls and self.tls is None:
             raise ValueError("archive.tls needs the section dicom.tls")
         return self
+
+    def objects(self, machine_name: str) -> ObjectSettings:
+        """How the room's objects are written."""
+        return ObjectSettings(
+            creators=PrivateCreators(**self.private_creators.model_dump()),
+            characters=self.characters,
+            ihe_ro_registration=self.ihe_ro_registration,
+            station_name=self.station_name or machine_name,
+        )
 
 
 class StorageSettings(Section):

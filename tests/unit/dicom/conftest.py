@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,3 +83,13 @@ def network(tmp_path: Path) -> Iterator[Network]:
         store = ObjectStore(tmp_path / "archive")
         with Archive(storing, store, {"ROOM": ("127.0.0.1", receiver.port)}) as archive:
             yield Network(archive, receiver, Peer("TMS", "127.0.0.1", archive.port), settings)
+
+
+@pytest.fixture
+def unpack(tmp_path: Path) -> Callable[[Path], Path]:
+    def unpack_archive(archive: Path) -> Path:
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path, filter="data")
+        return tmp_path
+
+    return unpack_archive

@@ -10,6 +10,7 @@ import pytest
 
 from isoalign.dicom.errors import (
     MissingAttribute,
+    MixedContourTypes,
     PlanWithoutBeam,
     PlanWithoutIsocentre,
     SeveralPatientPositions,
@@ -115,14 +116,16 @@ def test_structure_set_reads_back(case: CaseDatasets) -> None:
 
 def test_structures_that_are_not_transverse_are_left_out_with_a_warning(case: CaseDatasets) -> None:
     case.structure_set.ROIContourSequence[0].ContourSequence[0].ContourData = [0, 0, 0, 1, 0, 0.1, 1, 1, 0]
+    case.structure_set.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = 3
     read = read_structure_set(again(case.structure_set))
     assert [one.name for one in read.structure_set.structures] == ["Seed 1"]
     assert "'BODY' was left out" in read.warnings[0]
 
 
-def test_structures_of_mixed_contour_types_are_left_out(case: CaseDatasets) -> None:
+def test_structures_of_mixed_contour_types_are_refused(case: CaseDatasets) -> None:
     case.structure_set.ROIContourSequence[0].ContourSequence[0].ContourGeometricType = "OPEN_PLANAR"
-    assert "CLOSED_PLANAR, OPEN_PLANAR" in read_structure_set(case.structure_set).warnings[0]
+    with pytest.raises(MixedContourTypes, match="BODY mixes the contour types CLOSED_PLANAR, OPEN_PLANAR"):
+        read_structure_set(case.structure_set)
 
 
 def test_volume_reads_back_in_any_order_of_slices(case: CaseDatasets) -> None:

@@ -279,15 +279,3 @@ def test_axes_of_the_frame_turn_with_the_table_as_in_a_vendors_cone_beam_ct(
     frame = VerificationFrame(PatientPosition.HFS, TableTopPosition(Representation.IEC_61217, 0.0, 0.0, 0.0))
     along_room_x = frame.fixed_from_verification(turned).rotation.T @ [1.0, 0.0, 0.0]
     np.testing.assert_allclose(along_room_x, [float(value) for value in rows], atol=1e-6)
-
-
-@pytest.fixture
-def unpack(tmp_path: Path) -> Callable[[Path], Path]:
-    import tarfile
-
-    def unpack_archive(archive: Path) -> Path:
-        with tarfile.open(archive) as tar:
-            tar.extractall(tmp_path, filter="data")
-        return tmp_path
-
-    return unpack_archive

@@ -20,7 +20,7 @@ from isoalign.dicom.node.associations import echo
 from isoalign.dicom.node.receiver import StorageReceiver
 from isoalign.dicom.node.retrieve import retrieve
 from isoalign.dicom.node.settings import NodeSettings, Peer
-from isoalign.dicom.objects.ct import read_volume
+from isoalign.dicom.objects.ct import read_volume, spacing_advice
 from isoalign.dicom.objects.plan import read_plan
 from isoalign.dicom.objects.structure_set import read_structure_set
 from isoalign.dicom.resolution import require_one_frame
@@ -99,7 +99,7 @@ def load_patient(
     volume = read_volume(datasets, expected_uids=slices)
     _require_frame_of(structure_set, volume)
     told = (f"CT slices: {report_of_slices.warning}",) if report_of_slices.warning else ()
-    return LoadedCase(plan, structure_set, volume, (*read.warnings, *told))
+    return LoadedCase(plan, structure_set, volume, (*read.warnings, *told, *spacing_advice(volume)))
 
 
 def _retrieve_structure_set(

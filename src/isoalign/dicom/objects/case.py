@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 
 from isoalign.dicom.identity import RT_ION_PLAN, new_uid
 from isoalign.dicom.objects.common import Series, date_time
-from isoalign.dicom.objects.ct import build_ct_images
+from isoalign.dicom.objects.ct_writer import build_ct_images
 from isoalign.dicom.objects.ion_plan import build_ion_plan
-from isoalign.dicom.objects.structure_set import build_structure_set
+from isoalign.dicom.objects.structure_set_writer import build_structure_set
 from isoalign.geometry import Representation, TableTopPosition
 from isoalign.records import Beam, Patient, Plan, Structure, Study, Volume
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -17,8 +17,12 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from isoalign.dicom import identity
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import text
 from isoalign.records import Patient, Study
+
+SEXES = {"F": "F", "M": "M", "FEMALE": "F", "MALE": "M"}
+"""What is written for the patient's sex; anything else is O (section B.2.1 of the conformance statement)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ def read_patient(dataset: Dataset) -> Patient:
         name=text(dataset, "PatientName"),
         birth_date=text(dataset, "PatientBirthDate"),
         sex=text(dataset, "PatientSex"),
+        birth_time=text(dataset, "PatientBirthTime"),
     )
 
 
@@ -48,6 +53,7 @@ def read_study(dataset: Dataset) -> Study:
         study_time=text(dataset, "StudyTime"),
         accession_number=text(dataset, "AccessionNumber"),
         referring_physician=text(dataset, "ReferringPhysicianName"),
+        description=text(dataset, "StudyDescription"),
     )
 
 
@@ -60,6 +66,7 @@ def new_dataset(
     series: Series,
     created_at: datetime,
     sop_instance_uid: str | None = None,
+    settings: ObjectSettings = DEFAULT_SETTINGS,
 ) -> Dataset:
     """A dataset with the SOP common, patient, study, series and equipment attributes, and file meta information."""
     dataset = Dataset()
@@ -69,22 +76,25 @@ def new_dataset(
     dataset.PatientName = patient.name
     dataset.PatientID = patient.patient_id
     dataset.PatientBirthDate = patient.birth_date
-    dataset.PatientSex = patient.sex
+    if patient.birth_time:
+        dataset.PatientBirthTime = patient.birth_time
+    dataset.PatientSex = SEXES.get(patient.sex.upper(), "O")
     dataset.StudyInstanceUID = UID(study.study_instance_uid)
     dataset.StudyDate = study.study_date
     dataset.StudyTime = study.study_time
     dataset.StudyID = study.study_id
     dataset.AccessionNumber = study.accession_number
     dataset.ReferringPhysicianName = study.referring_physician
+    if study.description:
+        dataset.StudyDescription = study.description
     dataset.Modality = modality
     dataset.SeriesInstanceUID = UID(series.series_instance_uid)
     dataset.SeriesNumber = series.number
     dataset.Manufacturer = identity.MANUFACTURER
     dataset.ManufacturerModelName = identity.MODEL_NAME
     dataset.SoftwareVersions = identity.SOFTWARE_VERSION
-    names = (patient.name, patient.patient_id, study.referring_physician, study.study_id)
-    if not all(value.isascii() for value in names):
-        dataset.SpecificCharacterSet = "ISO_IR 192"
+    if settings.station_name:
+        dataset.StationName = settings.station_name[:16]
     dataset.file_meta = file_meta(dataset)
     return dataset
 
@@ -123,6 +133,16 @@ def write_file(dataset: Dataset, path: Path) -> Path:
 def date_time(moment: datetime) -> tuple[str, str]:
     """DICOM date and time of a moment."""
     return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+
+
+def parse_date_time(date: str, time: str) -> datetime | None:
+    """The moment of a DICOM date and time, in UTC as this program writes them; None when either is missing or wrong."""
+    for pattern in ("%Y%m%d%H%M%S.%f", "%Y%m%d%H%M%S", "%Y%m%d%H%M"):
+        try:
+            return datetime.strptime(date + time, pattern).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
 
 
 def decimal(value: float) -> DSfloat:

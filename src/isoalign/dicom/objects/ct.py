@@ -1,19 +1,18 @@
-"""CT Image: slices to a volume, with every condition checked, and a volume to slices.
+"""CT Image: slices to a volume, with every condition checked.
 
 Source: DICOM PS3.3 C.7.6.2, C.7.6.3, C.8.2.1; conditions on reference CT: section 2.2.4.1 of the conformance
-statement. The statement allows a varying slice distance and recommends an equal one; here it must be equal, because
-the volume is a regular grid and a gap is far more often a lost slice than a wish.
+statement. A varying slice distance is allowed: the slices are then interpolated linearly to equal distances, and the
+user is told. Where nothing lists the slices, a distance of a whole multiple of the others is refused: that is far more
+often a lost slice than a wish.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from isoalign.dicom.errors import (
     GappyCt,
@@ -21,21 +20,25 @@ from isoalign.dicom.errors import (
     MixedSeries,
     NotAxial,
     SeveralFramesOfReference,
-    UnsupportedPixelData,
 )
 from isoalign.dicom.identity import CT_IMAGE
 from isoalign.dicom.objects.attributes import label_of, number, require_sop_class, require_type_1, vector
-from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset
-from isoalign.dicom.objects.pixels import set_pixels, stored_values
+from isoalign.dicom.objects.pixels import stored_values
 from isoalign.geometry import Array, PatientPosition
-from isoalign.records import Patient, Study, Volume
+from isoalign.records import Volume
 
 IN_PLANE_TOLERANCE_MM = 0.1
 """Largest difference of the in-plane origin between slices; from the conformance statement."""
 AXIAL_TOLERANCE = 1e-3
 """Largest deviation of the slice normal from the patient's long axis, as a sine (0.06 degrees)."""
 SPACING_TOLERANCE = 0.01
-"""Largest relative deviation of one slice distance from the median."""
+"""Largest relative deviation of one slice distance from the median, for slices of equal distance."""
+MULTIPLE_TOLERANCE = 0.05
+"""How near to a whole multiple of the usual distance a distance is taken for a gap, as a part of that distance."""
+SMALLEST_SPACING_MM = 0.5
+"""Slices of varying distance are interpolated to their smallest distance, but not to a smaller one than this."""
+ROUNDING_MM = 1e-6
+"""Coordinates are decimal strings; a difference of exactly 0.1 mm must not fail by its last bit."""
 
 TYPE_1 = (
     "SOPInstanceUID",
@@ -88,18 +91,38 @@ def read_volume(slices: Iterable[Dataset], *, expected_uids: Sequence[str] = ())
     axes = _axes(found[0])
     _require_same_orientation(found)
     ordered, positions = _sorted_along(found, axes[:, 2])
-    spacing = _slice_spacing_mm(positions, axes)
+    _require_same_corner(positions, axes)
+    along = positions @ axes[:, 2]
+    regular = _is_regular(along, positions, complete=bool(wanted))
+    hounsfield = _hounsfield(ordered)
+    offsets = along - along[0]
+    if not regular:
+        hounsfield = _at_equal_distances(hounsfield, offsets)
     rows_mm, columns_mm = vector(ordered[0], "PixelSpacing", 2, label_of(ordered[0]))
     return Volume(
-        hounsfield=_hounsfield(ordered),
+        hounsfield=hounsfield,
         origin_mm=positions[0],
-        spacing_mm=np.array([columns_mm, rows_mm, spacing]),
+        spacing_mm=np.array([columns_mm, rows_mm, offsets[-1] / (len(hounsfield) - 1)]),
         axes=axes,
         frame_of_reference_uid=str(ordered[0].FrameOfReferenceUID),
         patient_position=PatientPosition.parse(str(ordered[0].PatientPosition)),
         series_instance_uid=str(ordered[0].SeriesInstanceUID),
         sop_instance_uids=tuple(str(one.SOPInstanceUID) for one in ordered),
+        slice_offsets_mm=None if regular else offsets,
     )
+
+
+def spacing_advice(volume: Volume) -> tuple[str, ...]:
+    """What the user should know about the slice distances of a volume as read; empty for equal distances."""
+    if volume.slice_offsets_mm is None:
+        return ()
+    distances = np.diff(volume.slice_offsets_mm)
+    advice = (
+        f"the CT slices lie {distances.min():.3f} to {distances.max():.3f} mm apart; they were interpolated to "
+        f"{volume.spacing_mm[2]:.3f} mm. Equal distances are recommended: details along the patient are as coarse as "
+        "the widest distance"
+    )
+    return (advice,)
 
 
 def require_all_slices(expected: Sequence[str], found: Iterable[str]) -> None:
@@ -170,32 +193,58 @@ def _sorted_along(slices: Sequence[Dataset], normal: Array) -> tuple[list[Datase
     return [slices[int(index)] for index in order], positions[order]
 
 
-def _slice_spacing_mm(positions: Array, axes: Array) -> float:
-    in_plane = positions @ axes[:, :2]
-    spread = np.ptp(in_plane, axis=0)
-    if (spread > IN_PLANE_TOLERANCE_MM).any():
+def _require_same_corner(positions: Array, axes: Array) -> None:
+    spread = np.ptp(positions @ axes[:, :2], axis=0)
+    if (spread > IN_PLANE_TOLERANCE_MM + ROUNDING_MM).any():
         raise MixedSeries(
             f"the upper left corners of the CT slices differ by {spread[0]:.2f} and {spread[1]:.2f} mm in the plane, "
             f"more than {IN_PLANE_TOLERANCE_MM} mm"
         )
-    along = positions @ axes[:, 2]
+
+
+def _is_regular(along: Array, positions: Array, *, complete: bool) -> bool:
+    """Whether the slices lie at equal distances; refuses what looks like a lost slice unless all are known to be here.
+
+    Raises
+    ------
+    GappyCt
+    """
     distances = np.diff(along)
+    if float(distances.min()) < 1e-3:
+        index = int(distances.argmin())
+        raise GappyCt(
+            f"two CT slices lie at the same place (z = {positions[index, 2]:.2f} mm)",
+            position_mm=float(positions[index, 2]),
+        )
     usual = float(np.median(distances))
-    for index, distance in enumerate(distances):
-        if distance < 1e-3:
-            raise GappyCt(
-                f"two CT slices lie at the same place (z = {positions[index, 2]:.2f} mm)",
-                position_mm=float(positions[index, 2]),
-            )
-        if abs(distance - usual) > max(SPACING_TOLERANCE * usual, 0.005):
-            raise GappyCt(
-                f"the CT has a gap: {distance:.3f} mm instead of {usual:.3f} mm between the slices at "
-                f"z = {positions[index, 2]:.2f} and {positions[index + 1, 2]:.2f} mm",
-                distance_mm=float(distance),
-                usual_mm=usual,
-                between_z_mm=[float(positions[index, 2]), float(positions[index + 1, 2])],
-            )
-    return float(along[-1] - along[0]) / len(distances)
+    multiples = distances / usual
+    gaps = (multiples > 1.5) & (np.abs(multiples - np.rint(multiples)) < MULTIPLE_TOLERANCE)
+    if gaps.any() and not complete:
+        index = int(gaps.argmax())
+        raise GappyCt(
+            f"the CT has a gap: {distances[index]:.3f} mm instead of {usual:.3f} mm between the slices at "
+            f"z = {positions[index, 2]:.2f} and {positions[index + 1, 2]:.2f} mm",
+            distance_mm=float(distances[index]),
+            usual_mm=usual,
+            between_z_mm=[float(positions[index, 2]), float(positions[index + 1, 2])],
+        )
+    return bool((np.abs(distances - usual) <= max(SPACING_TOLERANCE * usual, 0.005)).all())
+
+
+def _at_equal_distances(
+    hounsfield: npt.NDArray[np.int16] | npt.NDArray[np.float32], offsets_mm: Array
+) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:
+    """Slices at ``offsets_mm`` (ascending from 0), interpolated linearly to equal distances; same type of numbers."""
+    smallest = max(float(np.diff(offsets_mm).min()), SMALLEST_SPACING_MM)
+    wanted = np.linspace(0.0, offsets_mm[-1], max(round(float(offsets_mm[-1]) / smallest), 1) + 1)
+    below = np.clip(np.searchsorted(offsets_mm, wanted, side="right") - 1, 0, len(offsets_mm) - 2)
+    share = (wanted - offsets_mm[below]) / (offsets_mm[below + 1] - offsets_mm[below])
+    resampled = np.empty((len(wanted), *hounsfield.shape[1:]), dtype=hounsfield.dtype)
+    for index, (lower, weight) in enumerate(zip(below, share, strict=True)):
+        mixed = hounsfield[lower] * (1.0 - weight) + hounsfield[lower + 1] * weight
+        resampled[index] = np.rint(mixed) if hounsfield.dtype.kind == "i" else mixed
+    resampled.setflags(write=False)
+    return resampled
 
 
 def _hounsfield(slices: Sequence[Dataset]) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:
@@ -231,51 +280,3 @@ def _whole_hounsfield(
             return None
         values[index] = stored.astype(np.int32) * int(slope) + int(intercept)
     return values
-
-
-def build_ct_images(
-    volume: Volume,
-    *,
-    patient: Patient,
-    study: Study,
-    series: Series,
-    created_at: datetime,
-    tube_voltage_kv: float = 120.0,
-) -> list[Dataset]:
-    """One CT Image per slice of ``volume``, with the volume's own instance UIDs where it has them."""
-    uids = volume.sop_instance_uids or (None,) * len(volume.hounsfield)
-    offset = -int(np.floor(min(float(volume.hounsfield.min()), -1024.0)))
-    stored = np.rint(volume.hounsfield.astype(np.float64) + offset)
-    if stored.max() > np.iinfo(np.uint16).max:
-        raise UnsupportedPixelData(f"CT numbers up to {float(volume.hounsfield.max()):.0f} HU do not fit 16 bits")
-    images = []
-    for index, (uid, pixels) in enumerate(zip(uids, stored.astype(np.uint16), strict=True)):
-        image = new_dataset(
-            CT_IMAGE,
-            modality="CT",
-            patient=patient,
-            study=study,
-            series=series,
-            created_at=created_at,
-            sop_instance_uid=uid,
-        )
-        image.SeriesDate, image.SeriesTime = date_time(created_at)
-        image.ContentDate, image.ContentTime = date_time(created_at)
-        image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        image.PatientPosition = volume.patient_position.value
-        image.Laterality = ""
-        image.FrameOfReferenceUID = UID(volume.frame_of_reference_uid)
-        image.PositionReferenceIndicator = ""
-        image.InstanceNumber = index + 1
-        image.AcquisitionNumber = 1
-        image.SliceThickness = decimal(volume.spacing_mm[2])
-        image.KVP = decimal(tube_voltage_kv)
-        image.PixelSpacing = decimals((volume.spacing_mm[1], volume.spacing_mm[0]))
-        image.ImageOrientationPatient = decimals(np.concatenate([volume.axes[:, 0], volume.axes[:, 1]]))
-        image.ImagePositionPatient = decimals(volume.origin_mm + index * volume.spacing_mm[2] * volume.axes[:, 2])
-        image.RescaleIntercept = decimal(-offset)
-        image.RescaleSlope = decimal(1.0)
-        image.RescaleType = "HU"
-        set_pixels(image, pixels)
-        images.append(image)
-    return images

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from isoalign.dicom.errors import TruncatedFile, UnsupportedPixelData
 from isoalign.dicom.objects.attributes import label_of
+from isoalign.dicom.objects.common import decimal
 
 
 def stored_values(image: Dataset) -> npt.NDArray[np.integer]:
@@ -48,6 +49,12 @@ def _decompressed(image: Dataset, where: str) -> npt.NDArray[np.integer]:
     except (RuntimeError, NotImplementedError, ValueError, AttributeError) as error:
         name = UID(image.file_meta.TransferSyntaxUID).name
         raise UnsupportedPixelData(f"{where}: pixel data in {name} cannot be read: {error}") from error
+
+
+def set_window(image: Dataset, centre: float, width: float) -> None:
+    """Window Center (0028,1050) and Window Width (0028,1051): how a display shows the image at first."""
+    image.WindowCenter = decimal(centre)
+    image.WindowWidth = decimal(width)
 
 
 def set_pixels(image: Dataset, pixels: npt.NDArray[np.uint16]) -> None:

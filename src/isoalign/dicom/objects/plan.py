@@ -23,7 +23,7 @@ from isoalign.dicom.objects.attributes import (
 )
 from isoalign.dicom.objects.common import read_patient, read_study
 from isoalign.geometry import PatientPosition, nearest_equivalent_deg
-from isoalign.records import Beam, Plan
+from isoalign.records import Beam, Plan, RangeShifter, Snout, ToleranceTable
 
 TYPE_1 = (
     "SOPInstanceUID",
@@ -36,6 +36,17 @@ TYPE_1 = (
     "PatientSetupSequence",
     "FrameOfReferenceUID",
 )
+TOLERANCES = {
+    "gantry_angle_deg": "GantryAngleTolerance",
+    "patient_support_angle_deg": "PatientSupportAngleTolerance",
+    "table_top_pitch_deg": "TableTopPitchAngleTolerance",
+    "table_top_roll_deg": "TableTopRollAngleTolerance",
+    "table_top_vertical_mm": "TableTopVerticalPositionTolerance",
+    "table_top_longitudinal_mm": "TableTopLongitudinalPositionTolerance",
+    "table_top_lateral_mm": "TableTopLateralPositionTolerance",
+    "snout_position_mm": "SnoutPositionTolerance",
+}
+"""Field of ToleranceTable: keyword in Ion Tolerance Table Sequence (300A,03A0)."""
 BEAM_TYPE_1 = ("BeamNumber", "BeamName", "BeamType", "RadiationType", "IonControlPointSequence")
 
 
@@ -67,6 +78,23 @@ def read_plan(dataset: Dataset) -> Plan:
         patient_position=_patient_position(dataset, treatment, where),
         structure_set_uid=text(referenced[0], "ReferencedSOPInstanceUID") if referenced else "",
         beams=beams,
+        tolerance_tables=tuple(_tolerance_table(item, where) for item in items(dataset, "IonToleranceTableSequence")),
+        fraction_group_number=_fraction_group_number(dataset),
+    )
+
+
+def _fraction_group_number(dataset: Dataset) -> int | None:
+    groups = items(dataset, "FractionGroupSequence")
+    only = groups[0] if len(groups) == 1 else Dataset()
+    return int(only.FractionGroupNumber) if has_value(only, "FractionGroupNumber") else None
+
+
+def _tolerance_table(item: Dataset, where: str) -> ToleranceTable:
+    require_type_1(item, ("ToleranceTableNumber",), f"{where}, tolerance table")
+    return ToleranceTable(
+        int(item.ToleranceTableNumber),
+        text(item, "ToleranceTableLabel"),
+        **{name: number(item, keyword, where) for name, keyword in TOLERANCES.items()},
     )
 
 
@@ -95,7 +123,45 @@ def _read_beam(beam: Dataset, where: str) -> Beam:
         table_top_longitudinal_mm=number(first, "TableTopLongitudinalPosition", where),
         table_top_vertical_mm=number(first, "TableTopVerticalPosition", where),
         machine_name=text(beam, "TreatmentMachineName"),
+        tolerance_table_number=_whole(beam, "ReferencedToleranceTableNumber", where),
+        range_shifters=_range_shifters(beam, first, where),
+        snout=_snout(beam, first, where),
     )
+
+
+def _whole(dataset: Dataset, keyword: str, where: str) -> int | None:
+    value = number(dataset, keyword, where)
+    return None if value is None else int(value)
+
+
+def _range_shifters(beam: Dataset, first: Dataset, where: str) -> tuple[RangeShifter, ...]:
+    settings = {
+        _whole(item, "ReferencedRangeShifterNumber", where): item
+        for item in items(first, "RangeShifterSettingsSequence")
+    }
+    shifters = []
+    for item in items(beam, "RangeShifterSequence"):
+        require_type_1(item, ("RangeShifterNumber",), f"{where}, range shifter")
+        setting = settings.get(int(item.RangeShifterNumber), Dataset())
+        shifters.append(
+            RangeShifter(
+                int(item.RangeShifterNumber),
+                text(item, "RangeShifterID"),
+                text(item, "RangeShifterType"),
+                text(setting, "RangeShifterSetting"),
+                number(setting, "IsocenterToRangeShifterDistance", where),
+                number(setting, "RangeShifterWaterEquivalentThickness", where),
+            )
+        )
+    return tuple(shifters)
+
+
+def _snout(beam: Dataset, first: Dataset, where: str) -> Snout | None:
+    position = number(first, "SnoutPosition", where)
+    snouts = items(beam, "SnoutSequence")
+    if not snouts and position is None:
+        return None
+    return Snout(text(snouts[0], "SnoutID") if snouts else "", position)
 
 
 def _angle(control_point: Dataset, keyword: str, where: str) -> float:

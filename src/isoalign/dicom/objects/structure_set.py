@@ -1,26 +1,35 @@
-"""RT Structure Set: reading and writing.
+"""RT Structure Set: reading.
 
 Source: DICOM PS3.3 C.8.8.5, C.8.8.6, C.8.8.8; conditions on contours: section 2.2.4.1 of the conformance statement
-(planar within 1e-6 mm, no mixed contour types; points are exempt).
+(planar within 1e-6 mm, no mixed contour types; points are exempt). A structure that is not transverse is left out with
+a warning; one that mixes contour types is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
-from isoalign.dicom.errors import InvalidAttribute, SeveralFramesOfReference, WrongObject
+from isoalign.dicom.errors import InvalidAttribute, MixedContourTypes, SeveralFramesOfReference, WrongObject
 from isoalign.dicom.identity import CT_IMAGE, RT_STRUCTURE_SET
-from isoalign.dicom.objects.attributes import items, label_of, require_sop_class, require_type_1, text
-from isoalign.dicom.objects.common import Series, date_time, decimals, new_dataset, read_patient, read_study, reference
+from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
+from isoalign.dicom.objects.attributes import (
+    has_value,
+    items,
+    label_of,
+    number,
+    require_sop_class,
+    require_type_1,
+    text,
+    vector,
+)
+from isoalign.dicom.objects.common import read_patient, read_study
+from isoalign.dicom.objects.private import private_items, private_text
 from isoalign.geometry import Array
-from isoalign.records import CtReference, Patient, Structure, StructureSet, Study, Volume
+from isoalign.records import CtReference, Structure, StructureSet
 
 PLANE_TOLERANCE_MM = 1e-6
 PLANAR_TYPES = ("CLOSED_PLANAR", "OPEN_PLANAR")
@@ -31,8 +40,18 @@ TYPE_1 = (
     "StructureSetLabel",
     "ReferencedFrameOfReferenceSequence",
 )
-DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
-"""SOP Class that RT Referenced Study Sequence names; retired, and what the standard's examples and vendors write."""
+RELATIONSHIP_GROUP = 0x3263
+"""(3263,xx01) Referenced Structure Set Relationship Sequence, (3263,xx02) Structure Set Relationship."""
+MARKER_GROUP = 0x3271
+"""(3271,xx00) Marker Subtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedStructureSet:
+    """A structure set that another one was made from (``PREDECESSOR``) or adds to (``ADDITION``)."""
+
+    sop_instance_uid: str
+    relationship: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +60,21 @@ class ReadStructureSet:
 
     structure_set: StructureSet
     warnings: tuple[str, ...] = ()
+    related: tuple[RelatedStructureSet, ...] = ()
 
 
-def read_structure_set(dataset: Dataset) -> ReadStructureSet:
-    """The structure set of a dataset; structures that break the conditions are left out with a warning.
+def read_structure_set(dataset: Dataset, settings: ObjectSettings = DEFAULT_SETTINGS) -> ReadStructureSet:
+    """The structure set of a dataset; structures that are not transverse are left out with a warning.
 
     Raises
     ------
-    WrongObject, MissingAttribute, InvalidAttribute, SeveralFramesOfReference
+    WrongObject, MissingAttribute, InvalidAttribute, SeveralFramesOfReference, MixedContourTypes
     """
     require_sop_class(dataset, RT_STRUCTURE_SET)
     where = label_of(dataset)
     require_type_1(dataset, TYPE_1, where)
     frame_uid, ct = _ct_reference(dataset, where)
-    structures, warnings = _structures(dataset, where)
+    structures, warnings = _structures(dataset, where, settings)
     return ReadStructureSet(
         StructureSet(
             sop_instance_uid=str(dataset.SOPInstanceUID),
@@ -66,6 +86,13 @@ def read_structure_set(dataset: Dataset) -> ReadStructureSet:
             structures=tuple(structures),
         ),
         tuple(warnings),
+        tuple(
+            RelatedStructureSet(
+                text(item, "ReferencedSOPInstanceUID"),
+                private_text(item, settings.creators.group_3263, RELATIONSHIP_GROUP, 0x02),
+            )
+            for item in private_items(dataset, settings.creators.group_3263, RELATIONSHIP_GROUP, 0x01)
+        ),
     )
 
 
@@ -98,26 +125,63 @@ def _ct_reference(dataset: Dataset, where: str) -> tuple[str, CtReference]:
     return found[0]
 
 
-def _structures(dataset: Dataset, where: str) -> tuple[list[Structure], list[str]]:
-    contours = {int(item.ReferencedROINumber): item for item in items(dataset, "ROIContourSequence")}
-    observations = {int(item.ReferencedROINumber): item for item in items(dataset, "RTROIObservationsSequence")}
+def _structures(dataset: Dataset, where: str, settings: ObjectSettings) -> tuple[list[Structure], list[str]]:
+    contours = _by_roi(dataset, "ROIContourSequence", where)
+    observations = _by_roi(dataset, "RTROIObservationsSequence", where)
     structures: list[Structure] = []
     warnings: list[str] = []
     for roi in items(dataset, "StructureSetROISequence"):
+        require_type_1(roi, ("ROINumber",), where)
         roi_number = int(roi.ROINumber)
-        name = text(roi, "ROIName") or f"ROI {roi_number}"
-        drawn = items(contours[roi_number], "ContourSequence") if roi_number in contours else []
-        geometric_types = sorted({text(contour, "ContourGeometricType") for contour in drawn})
-        points = [_points(contour, f"{where}, structure {name}") for contour in drawn]
-        refusal = _refusal(geometric_types, points)
-        if refusal:
-            warnings.append(f"structure {name!r} was left out: {refusal}")
-            continue
-        interpreted = text(observations[roi_number], "RTROIInterpretedType") if roi_number in observations else ""
-        structures.append(
-            Structure(roi_number, name, interpreted, geometric_types[0] if geometric_types else "", tuple(points))
+        structure = _structure(
+            roi, contours.get(roi_number, Dataset()), observations.get(roi_number, Dataset()), where, settings
         )
+        refusal = _refusal(structure)
+        if refusal:
+            warnings.append(f"structure {structure.name!r} was left out: {refusal}")
+        else:
+            structures.append(structure)
     return structures, warnings
+
+
+def _by_roi(dataset: Dataset, keyword: str, where: str) -> dict[int, Dataset]:
+    found = {}
+    for item in items(dataset, keyword):
+        require_type_1(item, ("ReferencedROINumber",), where)
+        found[int(item.ReferencedROINumber)] = item
+    return found
+
+
+def _structure(roi: Dataset, drawn: Dataset, observation: Dataset, where: str, settings: ObjectSettings) -> Structure:
+    roi_number = int(roi.ROINumber)
+    name = text(roi, "ROIName") or f"ROI {roi_number}"
+    where = f"{where}, structure {name}"
+    contours = items(drawn, "ContourSequence")
+    for contour in contours:
+        require_type_1(contour, ("ContourGeometricType", "ContourData"), where)
+    types = sorted({text(contour, "ContourGeometricType") for contour in contours})
+    if len(types) > 1:
+        raise MixedContourTypes(f"{where} mixes the contour types {', '.join(types)}", structure=name, types=types)
+    colour = vector(drawn, "ROIDisplayColor", 3, where) if has_value(drawn, "ROIDisplayColor") else None
+    return Structure(
+        roi_number,
+        name,
+        text(observation, "RTROIInterpretedType"),
+        types[0] if types else "",
+        tuple(_points(contour, where) for contour in contours),
+        observation_label=text(observation, "ROIObservationLabel"),
+        marker_subtype=private_text(observation, settings.creators.group_3271, MARKER_GROUP, 0x00),
+        physical_properties=tuple(
+            _physical_property(item, where) for item in items(observation, "ROIPhysicalPropertiesSequence")
+        ),
+        colour=None if colour is None else (int(colour[0]), int(colour[1]), int(colour[2])),
+        generation_algorithm=text(roi, "ROIGenerationAlgorithm"),
+    )
+
+
+def _physical_property(item: Dataset, where: str) -> tuple[str, float]:
+    require_type_1(item, ("ROIPhysicalProperty", "ROIPhysicalPropertyValue"), where)
+    return text(item, "ROIPhysicalProperty"), number(item, "ROIPhysicalPropertyValue", where) or 0.0
 
 
 def _points(contour: Dataset, where: str) -> Array:
@@ -132,107 +196,37 @@ def _points(contour: Dataset, where: str) -> Array:
         values = np.empty(0)
     if values.size == 0 or values.size % 3 or not np.isfinite(values).all():
         raise InvalidAttribute(f"{where}: Contour Data (3006,0050) is not triplets of finite numbers")
+    stated = number(contour, "NumberOfContourPoints", where)
+    if stated is not None and int(stated) != values.size // 3:
+        raise InvalidAttribute(
+            f"{where}: Contour Data (3006,0050) holds {values.size // 3} points, Number of Contour Points (3006,0046) "
+            f"says {int(stated)}"
+        )
     return values.reshape(-1, 3)
 
 
-def _refusal(geometric_types: list[str], contours: list[Array]) -> str:
+def _refusal(structure: Structure) -> str:
     """Why a structure cannot be used; empty when it can."""
-    if not geometric_types:
+    if not structure.geometric_type:
         return ""
-    if len(geometric_types) > 1:
-        return f"it mixes the contour types {', '.join(geometric_types)}"
-    if geometric_types == ["POINT"]:
-        return ""
-    if geometric_types[0] not in PLANAR_TYPES:
-        return f"contour type {geometric_types[0]} is not planar"
-    if any(np.ptp(contour[:, 2]) > PLANE_TOLERANCE_MM for contour in contours):
+    if structure.geometric_type == "POINT":
+        crowded = max(len(points) for points in structure.contours_mm)
+        return f"a POINT contour has {crowded} points" if crowded > 1 else ""
+    if structure.geometric_type not in PLANAR_TYPES:
+        return f"contour type {structure.geometric_type} is not planar"
+    if any(np.ptp(points[:, 2]) > PLANE_TOLERANCE_MM + np.spacing(1e3) for points in structure.contours_mm):
         return f"a contour is not in one transverse plane (within {PLANE_TOLERANCE_MM:g} mm)"
     return ""
 
 
-def build_structure_set(
-    structures: Sequence[Structure],
-    volume: Volume,
-    *,
-    patient: Patient,
-    study: Study,
-    series: Series,
-    created_at: datetime,
-    label: str,
-    sop_instance_uid: str | None = None,
-) -> Dataset:
-    """An RT Structure Set of planar structures and points on ``volume``.
+def is_marker(structure: Structure) -> bool:
+    """Whether a structure is an implanted marker that a marker match may use: one point, of type MARKER.
 
-    Every slice of the volume is referenced, also those without a contour, as the conformance statement asks. Contours
-    that lie in the plane of a slice reference it.
+    A subtype is asked for only where there is one: systems without the private attribute leave it out.
     """
-    dataset = new_dataset(
-        RT_STRUCTURE_SET,
-        modality="RTSTRUCT",
-        patient=patient,
-        study=study,
-        series=series,
-        created_at=created_at,
-        sop_instance_uid=sop_instance_uid,
+    return (
+        structure.interpreted_type == "MARKER"
+        and structure.geometric_type == "POINT"
+        and len(structure.contours_mm) == 1
+        and structure.marker_subtype in {"", "MARKER"}
     )
-    dataset.OperatorsName = ""
-    dataset.FrameOfReferenceUID = UID(volume.frame_of_reference_uid)
-    dataset.PositionReferenceIndicator = ""
-    dataset.StructureSetLabel = label[:16]
-    dataset.StructureSetDate, dataset.StructureSetTime = date_time(created_at)
-    dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(volume, study)]
-    dataset.StructureSetROISequence = [_roi(structure, volume) for structure in structures]
-    dataset.ROIContourSequence = [_roi_contours(structure, volume) for structure in structures]
-    dataset.RTROIObservationsSequence = [_observation(structure) for structure in structures]
-    dataset.ApprovalStatus = "UNAPPROVED"
-    return dataset
-
-
-def _referenced_frame(volume: Volume, study: Study) -> Dataset:
-    series_item = Dataset()
-    series_item.SeriesInstanceUID = UID(volume.series_instance_uid)
-    series_item.ContourImageSequence = [reference(CT_IMAGE, uid) for uid in volume.sop_instance_uids]
-    study_item = reference(DETACHED_STUDY_MANAGEMENT, study.study_instance_uid)
-    study_item.RTReferencedSeriesSequence = [series_item]
-    frame = Dataset()
-    frame.FrameOfReferenceUID = UID(volume.frame_of_reference_uid)
-    frame.RTReferencedStudySequence = [study_item]
-    return frame
-
-
-def _roi(structure: Structure, volume: Volume) -> Dataset:
-    item = Dataset()
-    item.ROINumber = structure.number
-    item.ReferencedFrameOfReferenceUID = UID(volume.frame_of_reference_uid)
-    item.ROIName = structure.name
-    item.ROIGenerationAlgorithm = "AUTOMATIC"
-    return item
-
-
-def _roi_contours(structure: Structure, volume: Volume) -> Dataset:
-    item = Dataset()
-    item.ReferencedROINumber = structure.number
-    item.ROIDisplayColor = [255, 255 - (structure.number * 60) % 256, (structure.number * 90) % 256]
-    item.ContourSequence = [_contour(structure, points, volume) for points in structure.contours_mm]
-    return item
-
-
-def _contour(structure: Structure, points: Array, volume: Volume) -> Dataset:
-    item = Dataset()
-    along = (points - volume.origin_mm) @ volume.axes[:, 2] / float(volume.spacing_mm[2])
-    index = round(float(along.mean()))
-    if np.abs(along - index).max() < 0.01 and 0 <= index < len(volume.sop_instance_uids):
-        item.ContourImageSequence = [reference(CT_IMAGE, volume.sop_instance_uids[index])]
-    item.ContourGeometricType = structure.geometric_type
-    item.NumberOfContourPoints = len(points)
-    item.ContourData = decimals(points)
-    return item
-
-
-def _observation(structure: Structure) -> Dataset:
-    item = Dataset()
-    item.ObservationNumber = structure.number
-    item.ReferencedROINumber = structure.number
-    item.RTROIInterpretedType = structure.interpreted_type
-    item.ROIInterpreter = ""
-    return item
