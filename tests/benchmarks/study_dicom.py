@@ -5,9 +5,9 @@
 
 Receive: DCMTK's storescu sends to storescp (bit-preserving, nothing synced), to Orthanc (storage area synced) and to
 `isoalign dicom receive` (file and folder synced, indexed). Send: storescu and this node send the same files to
-storescp. Every program of DCMTK runs with TCP_NODELAY=1, without which it waits 40 ms for each object. How much of our time
-is the library's is seen from pynetdicom with a handler that throws objects away. All take turns in each round; medians.
-Exits with 1 when an object is missing, or when a ratio is below its goal.
+storescp. Every program of DCMTK runs with TCP_NODELAY=1, without which it waits 40 ms for each object. How much of our
+time is the library's is seen from pynetdicom with a handler that throws objects away. All take turns in each round;
+medians. Exits with 1 when an object is missing, or when a ratio is below its goal.
 """
 
 from __future__ import annotations
