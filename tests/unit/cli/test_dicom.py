@@ -21,10 +21,11 @@ from isoalign.clock import SystemClock
 from isoalign.dicom.archive import Archive
 from isoalign.dicom.node import ReceiverSettings
 from isoalign.dicom.object_store import ObjectStore
-from isoalign.dicom.objects import CaseDatasets, build_case, write_file
+from isoalign.dicom.objects import CaseDatasets, build_case, read_plan, write_file
 from isoalign.geometry import PatientPosition
 from isoalign.records import Patient, Structure, Volume
-from isoalign.room.settings import example_settings_text
+from isoalign.room.patient_data import PatientData
+from isoalign.room.settings import example_settings_text, parse_settings
 from isoalign.storage import Database
 
 
@@ -89,6 +90,27 @@ def test_send_and_move(setup: Setup, case: CaseDatasets, tmp_path: Path, capsys:
     assert code == 4
     assert shown["error"]["code"] == "dicom.retrieve-incomplete"
     assert shown["error"]["facts"]["missing"] == ["1.2.3"]
+
+
+def test_commit(setup: Setup, case: CaseDatasets, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Towards the provider for an in-room CT that the room's configuration describes."""
+    text = setup.config.read_text().replace("port = 51700", f"port = {setup.our_port}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    scanner = '[dicom.in_room_ct]\nscanner = { ae_title = "CT1", port = 104 }\ncommitment_over_new_association = true\n'
+    settings = parse_settings(text.replace("[storage]", f"{scanner}port = {port}\n\n[storage]"), where="test")
+    files = [setup.folder / f"{number}.dcm" for number in (2, 3, 4)]
+    committed: list[tuple[str, ...]] = []
+    with PatientData(settings, SystemClock()) as data, data.in_room_ct(read_plan(case.plan), committed.append):
+        peer = f"PTI-SCP@127.0.0.1:{port}"
+        assert run(capsys, "send", peer, *files[:2], "--calling", "CT1")[0] == 0
+        code, shown = run(capsys, "commit", peer, *files, "--calling", "CT1")
+        assert (code, len(shown["missing"])) == (4, 1)
+        assert run(capsys, "send", peer, files[2], "--calling", "CT1")[0] == 0
+        code, shown = run(capsys, "commit", peer, *files, "--calling", "CT1")
+        assert (code, shown["missing"]) == (0, [])
+    assert [sorted(one) for one in committed] == [sorted(case.volume.sop_instance_uids)]
 
 
 def test_what_the_peer_says_is_shown(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:

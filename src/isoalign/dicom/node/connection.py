@@ -168,15 +168,26 @@ def _end_quietly(association: Association) -> None:
         try:
             act(event)
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes can make the library raise
-            log.info("association ended: the peer breaks the protocol", reason=str(error)[:200])
-            dul.kill_dul()
-            if dul.socket is not None:
-                dul.socket.close()
-            give_up_waiting(association)
+            log.info("association ended: the protocol is broken", reason=str(error)[:200])
+            _break_off(association, is_last=event == CONNECTION_CLOSED)
         if dul.state_machine.current_state == IDLE:
             give_up_waiting(association)
 
     dul.state_machine.__dict__["do_action"] = act_or_close
+
+
+def _break_off(association: Association, *, is_last: bool) -> None:
+    """Close the connection, and let the state machine tell whoever waits; ``is_last`` when it cannot do that either."""
+    dul = association.dul
+    while not dul.to_provider_queue.empty():
+        dul.to_provider_queue.get_nowait()
+    if dul.socket is not None and dul.socket.socket is not None:
+        dul.socket.close()
+    if is_last:
+        dul.kill_dul()
+        give_up_waiting(association)
+    else:
+        dul.event_queue.put(CONNECTION_CLOSED)
 
 
 def give_up_waiting(association: Association) -> None:
