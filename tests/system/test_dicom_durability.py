@@ -132,7 +132,7 @@ def run_kills(folder: Path, image: Dataset, seed: int, kills: int) -> None:
 
 
 def test_a_provider_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Path, image: Dataset) -> None:
-    run_kills(tmp_path, image, 1, 4)
+    run_kills(tmp_path, image, 1, 3)
 
 
 @pytest.mark.soak

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
-from isoalign.dicom.node import Caller, NodeSettings, Peer, ReceiverSettings, TlsSettings
+from isoalign.dicom.node import Caller, Elsewhere, NodeSettings, Peer, ReceiverSettings, TlsSettings
 from isoalign.room.errors import SettingsInvalid
-from isoalign.room.settings import DicomSettings, PeerSettings
+from isoalign.room.settings import DicomSettings, InRoomCtSettings, PeerSettings
 
 
 def peer(settings: PeerSettings) -> Peer:
@@ -45,6 +46,21 @@ def provider(settings: DicomSettings) -> ReceiverSettings:
         pdu_bytes=settings.receive_pdu_bytes,
         tls=tls(settings),
     )
+
+
+def in_room_ct(settings: DicomSettings, scanner: InRoomCtSettings) -> tuple[ReceiverSettings, Elsewhere | None]:
+    """How the provider for the in-room CT listens, and where results go when the scanner has left (None: nowhere)."""
+    receiving = ReceiverSettings(
+        ae_title=scanner.ae_title,
+        host=settings.host,
+        port=scanner.port,
+        callers=(Caller(scanner.scanner.ae_title, addresses_of(scanner.scanner)),),
+        pdu_bytes=settings.receive_pdu_bytes,
+        tls=tls(settings),
+    )
+    if not scanner.commitment_over_new_association:
+        return receiving, None
+    return receiving, Elsewhere(peer(scanner.scanner), replace(user(settings), ae_title=scanner.ae_title))
 
 
 def addresses_of(settings: PeerSettings) -> tuple[str, ...]:

@@ -37,9 +37,11 @@ from isoalign.dicom.objects import (
     read_spatial_registration,
     read_structure_set,
 )
+from isoalign.dicom.objects.attributes import label_of, require_type_1
 from isoalign.errors import InputDataError
 from isoalign.room import dicom_node
 from isoalign.room.errors import ProgramMissing, SettingsInvalid
+from isoalign.room.logs import logs_on_stderr
 from isoalign.room.settings import DicomSettings, PeerSettings, RoomSettings
 from isoalign.storage import Database, OutboxEvent, OutboxState, QueuedObject
 
@@ -127,7 +129,7 @@ def move_instances(
     echo(source, settings)
     meter = _Meter(len(uids), progress)
     own = replace(receiving, callers=(Caller(peer.ae_title, dicom_node.addresses_of(peer)),))
-    with StorageReceiver(own, ObjectStore(folder)) as receiver:
+    with logs_on_stderr(), StorageReceiver(own, ObjectStore(folder)) as receiver:
         report = retrieve(
             source,
             uids,
@@ -152,6 +154,7 @@ def receiving(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (
+        logs_on_stderr(),
         Database(folder / DATABASE_NAME, owner=False) as database,
         StorageReceiver(settings, ObjectStore(folder / "received", database.instances), on_notice=on_notice) as running,
     ):
@@ -226,12 +229,9 @@ class Queue:
 
     def send(self) -> int:
         """Send what is due; how many objects the archive has now."""
-        results = drain_outbox(
-            self._database.outbox,
-            dicom_node.peer(self._dicom.archive),
-            dicom_node.user(self._dicom),
-            clock=SystemClock(),
-        )
+        archive, settings = dicom_node.peer(self._dicom.archive), dicom_node.user(self._dicom)
+        with logs_on_stderr():
+            results = drain_outbox(self._database.outbox, archive, settings, clock=SystemClock())
         return sum(one.is_stored for one in results)
 
 
@@ -253,6 +253,8 @@ def validate_file(file: Path, *, with_program: bool) -> Verdict:
         identity.RT_ION_PLAN: read_plan,
         identity.RT_STRUCTURE_SET: read_structure_set,
         identity.SPATIAL_REGISTRATION: read_spatial_registration,
+        identity.CT_IMAGE: _require_image,
+        identity.RT_IMAGE: _require_image,
     }
     reader = readers.get(sop_class)
     if reader is not None:
@@ -263,6 +265,10 @@ def validate_file(file: Path, *, with_program: bool) -> Verdict:
     if with_program:
         problems += _program_says(file)
     return Verdict(file, identity.SHORT_NAMES.get(sop_class, sop_class or "-"), tuple(problems))
+
+
+def _require_image(dataset: Dataset) -> None:
+    require_type_1(dataset, ("Rows", "Columns", "PixelData"), label_of(dataset))
 
 
 def _program_says(file: Path) -> list[str]:

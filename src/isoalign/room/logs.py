@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -26,6 +28,18 @@ def configure_logging(level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def logs_on_stderr(level: int = logging.WARNING) -> Iterator[None]:
+    """Inside the block logs go to standard error, for a command whose standard output is its result."""
+    before = structlog.get_config()
+    configure_logging(level)
+    structlog.configure(cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def pseudonym(patient_id: str) -> str:

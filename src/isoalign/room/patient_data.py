@@ -9,7 +9,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from isoalign.clock import Clock
-from isoalign.dicom.node import Notice, NoticeKind, StorageReceiver, drain_outbox, echo, load_patient
+from isoalign.dicom.node import (
+    InRoomCtReceiver,
+    Notice,
+    NoticeKind,
+    PlannedPatient,
+    StorageReceiver,
+    drain_outbox,
+    echo,
+    load_patient,
+)
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import (
     Dataset,
@@ -74,6 +83,8 @@ class PatientData:
             raise SettingsInvalid("the configuration has no [dicom] or no [storage]: the room cannot load a patient")
         dicom, storage = settings.dicom, settings.storage
         self._clock = clock
+        self._dicom = dicom
+        self._folder = storage.folder
         self._machine_name = settings.machine_name
         self._checks_clearance = settings.clearance is not None and settings.couch is not None
         self._archive = dicom_node.peer(dicom.archive)
@@ -160,6 +171,32 @@ class PatientData:
         return tuple(
             ExportedObject(one.kind, one.sop_instance_uid, words.get(states[one.sop_instance_uid], "queued"))
             for one in results
+        )
+
+    def in_room_ct(self, plan: Plan, on_committed: Callable[[tuple[str, ...]], None]) -> InRoomCtReceiver:
+        """The provider for one in-room CT field of this plan; it listens while it is used as a context manager.
+
+        Parameters
+        ----------
+        on_committed : callable
+            Gets the instance UIDs when the scanner has asked for them and all are here; called from another thread.
+
+        Raises
+        ------
+        SettingsInvalid
+            When the configuration names no in-room CT.
+        """
+        if self._dicom.in_room_ct is None:
+            raise SettingsInvalid("the configuration has no [dicom.in_room_ct]: the room has no in-room CT")
+        settings, elsewhere = dicom_node.in_room_ct(self._dicom, self._dicom.in_room_ct)
+        moment = self._clock.utc().strftime("%Y%m%dT%H%M%S%f")
+        return InRoomCtReceiver(
+            settings,
+            ObjectStore(self._folder / "in-room-ct" / moment),
+            PlannedPatient.of(plan),
+            on_notice=self._note,
+            on_committed=on_committed,
+            elsewhere=elsewhere,
         )
 
     def _note(self, notice: Notice) -> None:

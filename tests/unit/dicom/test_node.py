@@ -245,6 +245,8 @@ def scripted() -> Iterator[Any]:
         (0xA801, MoveDestinationUnknown),
         (0xA900, MoveFailed),
         (0xC001, MoveFailed),
+        (0xFE00, MoveFailed),
+        (0x0122, MoveFailed),
     ],
 )
 def test_move_statuses(network: Any, scripted: Any, status: int, kind: type[Exception]) -> None:
@@ -259,6 +261,21 @@ def test_move_statuses(network: Any, scripted: Any, status: int, kind: type[Exce
     own = network.settings
     with pytest.raises(kind, match=f"{status:04X}"):
         retrieve(scripted((evt.EVT_C_MOVE, answer)), ["1.2.3"], network.receiver, own)
+
+
+def test_a_warning_is_told_although_everything_has_arrived(network: Any, scripted: Any, case: CaseDatasets) -> None:
+    """B000 since the archive also tried to send what nobody asked for: no failure, all instances are here."""
+
+    def answer(_: Any) -> Iterator[Any]:
+        yield "127.0.0.1", network.receiver.port, {"contexts": [build_context(CTImageStorage)]}
+        yield 2
+        yield 0xFF00, case.ct[0]
+        yield 0xFF00, case.plan
+
+    uid = str(case.ct[0].SOPInstanceUID)
+    report = retrieve(scripted((evt.EVT_C_MOVE, answer)), [uid], network.receiver, network.settings)
+    assert report.missing == ()
+    assert report.warning.startswith("final status B000, one or more sub-operations failed")
 
 
 def test_a_peer_that_aborts_in_the_middle_of_a_move(network: Any, scripted: Any) -> None:

@@ -19,7 +19,8 @@ from pynetdicom import build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
-from pynetdicom.events import Event
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
 from isoalign.dicom import identity
@@ -39,6 +40,7 @@ NO_SUCH_ACTION = 0x0123
 REQUEST_COMMITMENT = 1
 ALL_COMMITTED, FAILURES_EXIST = 1, 2
 """Event types of N-EVENT-REPORT."""
+ANSWER_TIMEOUT_S = 5.0
 SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
 
 
@@ -224,7 +226,7 @@ def request_commitment(
     information = Dataset()
     information.TransactionUID = identity.new_uid()
     information.ReferencedSOPSequence = [_reference(*one) for one in instances]
-    arrived = threading.Event()
+    arrived, answered = threading.Event(), threading.Event()
     reports: list[CommitmentResult] = []
 
     def on_report(event: Event) -> tuple[int, None]:
@@ -235,8 +237,14 @@ def request_commitment(
         arrived.set()
         return SUCCESS, None
 
+    def on_sent(event: Event) -> None:
+        # what is sent after the report has come is its response; releasing before would break the protocol
+        if reports and isinstance(event.pdu, P_DATA_TF):
+            answered.set()
+
     context = build_context(identity.STORAGE_COMMITMENT, SYNTAXES)
-    with association(peer, settings, [context], handlers=[(evt.EVT_N_EVENT_REPORT, on_report)]) as established:
+    handlers: list[EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, on_report), (evt.EVT_PDU_SENT, on_sent)]
+    with association(peer, settings, [context], handlers=handlers) as established:
         started_s = time.monotonic()
         status, _ = established.send_n_action(
             information, REQUEST_COMMITMENT, identity.STORAGE_COMMITMENT, identity.STORAGE_COMMITMENT_INSTANCE
@@ -253,6 +261,7 @@ def request_commitment(
                 f"{peer} took the request and has not reported on the association within {wait_s:g} s",
                 hint="The peer may report on an association of its own; this node does not listen for that.",
             )
+        answered.wait(ANSWER_TIMEOUT_S)
     return reports[0]
 
 

@@ -27,6 +27,8 @@ P_DATA = 0x04
 UNREAD_MESSAGES = 4
 """Requests that wait for their answer; while there are more, nothing is read and the peer has to wait."""
 LAST_FRAGMENT = 0x02
+IDLE = "Sta1"
+"""DICOM PS3.8 table 9-1: idle, no connection."""
 CONNECTION_CLOSED = "Evt17"
 """DICOM PS3.8 table 9-10: transport connection closed indication."""
 
@@ -152,26 +154,40 @@ class BoundedSocket(AssociationSocket):
                 self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
 
-    def close(self) -> None:
-        """Close the connection; an acceptor that still waits for an association request need not wait on."""
-        super().close()
-        give_up_waiting(self.assoc)
-
 
 def _end_quietly(association: Association) -> None:
-    """Close the connection where the library's state machine would raise in its thread: its input makes no sense."""
-    act = association.dul.state_machine.do_action
+    """Two things that the library's state machine leaves undone.
+
+    It raises in its thread when its input makes no sense: the connection is closed instead. When the connection ends
+    before an association request it lets the association's thread wait on until its time-out.
+    """
+    dul = association.dul
+    act = dul.state_machine.do_action
 
     def act_or_close(event: str) -> None:
         try:
             act(event)
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes can make the library raise
-            log.info("association ended: the peer breaks the protocol", reason=str(error)[:200])
-            association.dul.kill_dul()
-            if association.dul.socket is not None:
-                association.dul.socket.close()
+            log.info("association ended: the protocol is broken", reason=str(error)[:200])
+            _break_off(association, is_last=event == CONNECTION_CLOSED)
+        if dul.state_machine.current_state == IDLE:
+            give_up_waiting(association)
 
-    association.dul.state_machine.__dict__["do_action"] = act_or_close
+    dul.state_machine.__dict__["do_action"] = act_or_close
+
+
+def _break_off(association: Association, *, is_last: bool) -> None:
+    """Close the connection, and let the state machine tell whoever waits; ``is_last`` when it cannot do that either."""
+    dul = association.dul
+    while not dul.to_provider_queue.empty():
+        dul.to_provider_queue.get_nowait()
+    if dul.socket is not None and dul.socket.socket is not None:
+        dul.socket.close()
+    if is_last:
+        dul.kill_dul()
+        give_up_waiting(association)
+    else:
+        dul.event_queue.put(CONNECTION_CLOSED)
 
 
 def give_up_waiting(association: Association) -> None:
