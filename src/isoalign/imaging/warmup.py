@@ -20,7 +20,7 @@ from isoalign.geometry import (
 )
 from isoalign.imaging.attenuation import AttenuationVolume, attenuation_volume
 from isoalign.imaging.cone_beam import ReconstructionGrid, reconstruct
-from isoalign.imaging.drr import project_grid, project_grid_with_derivatives
+from isoalign.imaging.drr import project_grid, project_grid_with_derivatives, render_maximum
 from isoalign.imaging.radiographs import radiograph_line_integrals
 from isoalign.records import Acquisition, Radiograph, Technique, Volume
 
@@ -82,5 +82,6 @@ def warmup() -> AttenuationVolume:
     for grid in (attenuation.fine, *attenuation.levels):
         project_grid(grid, radiograph.geometry, pose)
         project_grid_with_derivatives(grid, radiograph.geometry, pose)
+    render_maximum(attenuation, radiograph.geometry, pose)
     _reconstruct_something(pose)
     return attenuation
