@@ -21,6 +21,7 @@ from isoalign.geometry import (
     planned_fixed_from_dicom,
 )
 from isoalign.geometry.nine_parameter import NineParameters
+from isoalign.imaging import LagCorrection, LagModel, detector_calibration
 from isoalign.imaging.cone_beam import (
     AnglesOutOfOrder,
     ArcTooShort,
@@ -28,12 +29,14 @@ from isoalign.imaging.cone_beam import (
     DetectorTooFarAside,
     HounsfieldCalibration,
     MirroredGeometry,
+    ProjectionPreparation,
     RampFilter,
     RampWindow,
     ReconstructionGrid,
     ReconstructionSettings,
     ScanArc,
     TooFewProjections,
+    UniformScatter,
     UnusableProjection,
     UnusableReconstruction,
     UnusableScanGeometry,
@@ -304,6 +307,44 @@ def test_a_water_cylinder_calibrates_ct_numbers() -> None:
         water_scan(((1 + (radius > 25)) * (radius < 45)).astype(np.float32), GRID, 45.0)
     with pytest.raises(UnusableReconstruction, match="calibration"):
         HounsfieldCalibration(0.0, 0.01)
+
+
+def test_frames_of_a_real_panel_become_line_integrals() -> None:
+    """Planted offset, gain, a dead line, lag and even scatter are all taken off again."""
+    rng = np.random.default_rng(8)
+    shape = (PIXELS.rows, PIXELS.columns)
+    offset, gain = rng.uniform(100, 200, shape), rng.uniform(0.8, 1.2, shape)
+    dead = np.zeros(shape, bool)
+    dead[:, 30] = True
+    opened, ratio, trapped, rate = 20000.0, 0.2, 0.05, 0.3
+
+    def read(light: npt.ArrayLike) -> Float64:
+        return np.where(dead, 0.0, offset + gain * np.asarray(light))
+
+    scan = circle(40)
+    truth = [body(one) for one in scan]
+    frames, held = [], np.zeros(shape)
+    for image in truth:
+        light = opened * np.exp(-image.astype(np.float64))
+        light = light + ratio * light[light < 0.6 * opened].mean()
+        frames.append(read((1 - trapped) * light + held * (1 - math.exp(-rate))))
+        held = held * math.exp(-rate) + trapped * light
+    calibration = detector_calibration(read(0.0), [read(opened)], known_defects=dead)
+    scale = calibration.floods[0].level
+    prepare = ProjectionPreparation(
+        scale,
+        detector=calibration,
+        lag=LagCorrection(LagModel((rate,), (trapped,))),
+        scatter=UniformScatter(scale, ratio),
+    )
+    found = [prepare(frame, one) for frame, one in zip(frames, scan, strict=True)]
+    behind = (np.array(truth) > 0.8) & ~dead
+    error = np.abs(np.array(found) - truth)[behind]
+    assert error.mean() < 0.01
+    assert np.percentile(error, 99) < 0.03
+    assert np.array_equal(ProjectionPreparation(1.0)(np.ones(shape), scan[0]), np.zeros(shape))
+    with pytest.raises(UnusableReconstruction, match="scatter"):
+        UniformScatter(-1.0, 0.2)
 
 
 def spoiled(change: Callable[[Float32], Float32]) -> Float32:

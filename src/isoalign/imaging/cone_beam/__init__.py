@@ -14,6 +14,7 @@ from isoalign.imaging.cone_beam.errors import (
 )
 from isoalign.imaging.cone_beam.grid import ReconstructionGrid
 from isoalign.imaging.cone_beam.hounsfield import HounsfieldCalibration, WaterScan, water_scan
+from isoalign.imaging.cone_beam.preparation import ProjectionPreparation, ScatterCorrection, UniformScatter
 from isoalign.imaging.cone_beam.ramp import RampFilter, RampWindow
 from isoalign.imaging.cone_beam.reconstruction import ConeBeamReconstruction, ReconstructionSettings, reconstruct
 from isoalign.imaging.cone_beam.views import geometry_from_matrix
@@ -25,12 +26,15 @@ __all__ = [
     "DetectorTooFarAside",
     "HounsfieldCalibration",
     "MirroredGeometry",
+    "ProjectionPreparation",
     "RampFilter",
     "RampWindow",
     "ReconstructionGrid",
     "ReconstructionSettings",
     "ScanArc",
+    "ScatterCorrection",
     "TooFewProjections",
+    "UniformScatter",
     "UnusableProjection",
     "UnusableReconstruction",
     "UnusableScanGeometry",
