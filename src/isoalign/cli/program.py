@@ -28,6 +28,10 @@ COMMANDS = {
         "Turn a DICOM Spatial Registration and a plan into the move of the couch.",
     ),
     "drr": ("isoalign.cli.drr:drr", "Render a digitally reconstructed radiograph of a CT folder."),
+    "reconstruct": (
+        "isoalign.cli.reconstruct:reconstruct",
+        "Reconstruct the projections of a cone-beam scan as a CT.",
+    ),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isoalign.geometry import Array
+from isoalign.imaging.beam import BeamQuality
 from isoalign.imaging.compiled import kernel_lock
 from isoalign.imaging.errors import EmptyVolume
 from isoalign.imaging.volume_kernels import average_blocks, body_box, to_attenuation
@@ -26,6 +27,7 @@ WATER_PER_MM: Final = 0.02059
 BONE_FACTOR: Final = 1.21
 AIR_BELOW_HU: Final = -950.0
 PADDING: Final = 2
+NOMINAL_BEAM: Final = BeamQuality(EFFECTIVE_ENERGY_KEV, WATER_PER_MM, BONE_FACTOR)
 LEVEL_SPACING_MM: Final = (1.2, 2.4, 4.8)
 
 Float32 = npt.NDArray[np.float32]
@@ -103,8 +105,14 @@ class AttenuationVolume:
     levels: tuple[AttenuationGrid, ...]
 
 
-def attenuation_volume(volume: Volume) -> AttenuationVolume:
+def attenuation_volume(volume: Volume, beam: BeamQuality = NOMINAL_BEAM) -> AttenuationVolume:
     """Linear attenuation of a CT.
+
+    Parameters
+    ----------
+    volume : Volume
+    beam : BeamQuality
+        60 keV unless another is given (:func:`~isoalign.imaging.beam.beam_quality`).
 
     Raises
     ------
@@ -128,7 +136,7 @@ def attenuation_volume(volume: Volume) -> AttenuationVolume:
     first_voxel = box[:, 0].copy()
     values = np.zeros(box[:, 1] - first_voxel + 1 + 2 * PADDING, np.float32)
     with kernel_lock:
-        to_attenuation(hounsfield, first_voxel, PADDING, AIR_BELOW_HU, WATER_PER_MM, BONE_FACTOR, values)
+        to_attenuation(hounsfield, first_voxel, PADDING, AIR_BELOW_HU, beam.water_per_mm, beam.bone_factor, values)
     offset = np.eye(4)
     offset[:3, 3] = first_voxel[::-1] - PADDING
     fine = AttenuationGrid(values, volume.dicom_from_index @ offset, cut_faces)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from isoalign.geometry import Array, DicomPatient, Fixed, Pose, ProjectionGeometry
+from isoalign.geometry import Array, DicomPatient, Fixed, PixelGrid, Pose, ProjectionGeometry
 from isoalign.imaging.attenuation import AttenuationGrid, AttenuationVolume
 from isoalign.imaging.compiled import kernel_lock
-from isoalign.imaging.kernels import project, project_with_derivatives
+from isoalign.imaging.errors import UnusableRegion
+from isoalign.imaging.kernels import project, project_maximum, project_with_derivatives
 
 Float32 = npt.NDArray[np.float32]
 
@@ -117,3 +118,43 @@ def render_drr(
     that axis by more than about 60 degrees, which a central ray within 45 degrees and a cone of 15 degrees assure.
     """
     return project_grid(attenuation.fine, geometry, fixed_from_dicom)
+
+
+def render_maximum(
+    attenuation: AttenuationVolume, geometry: ProjectionGeometry, fixed_from_dicom: Pose[Fixed, DicomPatient]
+) -> Float32:
+    """The largest attenuation along the ray to each pixel (maximum intensity projection).
+
+    Returns
+    -------
+    ndarray, shape (rows, columns), float32
+        1/mm. Sampled once a voxel plane, as :func:`render_drr` does.
+    """
+    seen = _rays(attenuation.fine, geometry, fixed_from_dicom)
+    out = np.empty((geometry.grid.rows, geometry.grid.columns), np.float32)
+    layout = attenuation.fine.layout(seen.step_axis)
+    with kernel_lock:
+        project_maximum(layout, seen.source, seen.rays, out)
+    return out
+
+
+def region_of_interest(
+    geometry: ProjectionGeometry, first_row: int, first_column: int, rows: int, columns: int
+) -> ProjectionGeometry:
+    """The same imager with a rectangle of its pixels only.
+
+    Raises
+    ------
+    UnusableRegion
+        When the rectangle is empty or reaches beyond the image.
+    """
+    grid = geometry.grid
+    fits = min(first_row, first_column) >= 0 and min(rows, columns) > 0
+    if not fits or first_row + rows > grid.rows or first_column + columns > grid.columns:
+        raise UnusableRegion(
+            f"a region of {rows} x {columns} pixels at row {first_row}, column {first_column} is not within an image "
+            f"of {grid.rows} x {grid.columns}"
+        )
+    x, y = grid.first_pixel_mm
+    first = (x + first_column * grid.column_spacing_mm, y - first_row * grid.row_spacing_mm)
+    return geometry.with_grid(PixelGrid(rows, columns, grid.row_spacing_mm, grid.column_spacing_mm, first))

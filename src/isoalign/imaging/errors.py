@@ -24,3 +24,17 @@ class UnusableWindow(InputDataError):
 
     code = "imaging.unusable-window"
     default_hint = "Choose two different limits, or an image with at least one finite value."
+
+
+class UnusableRegion(InputDataError):
+    """A region of interest is empty or not within the image."""
+
+    code = "imaging.unusable-region"
+    default_hint = "Rows and columns count from zero at the upper left pixel."
+
+
+class UnusableBeam(InputDataError):
+    """A beam quality or a spectrum makes no sense, or lies beyond the tables."""
+
+    code = "imaging.unusable-beam"
+    default_hint = "Give energies between 40 and 150 keV with weights that are not negative and not all zero."

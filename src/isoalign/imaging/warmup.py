@@ -7,16 +7,20 @@ from datetime import UTC, datetime
 import numpy as np
 
 from isoalign.geometry import (
+    DicomPatient,
+    Fixed,
     ImagerAxis,
     PatientPosition,
     PixelGrid,
+    Pose,
     ProjectionGeometry,
     Representation,
     TableTopPosition,
     planned_fixed_from_dicom,
 )
 from isoalign.imaging.attenuation import AttenuationVolume, attenuation_volume
-from isoalign.imaging.drr import project_grid, project_grid_with_derivatives
+from isoalign.imaging.cone_beam import ReconstructionGrid, reconstruct
+from isoalign.imaging.drr import project_grid, project_grid_with_derivatives, render_maximum
 from isoalign.imaging.radiographs import radiograph_line_integrals
 from isoalign.records import Acquisition, Radiograph, Technique, Volume
 
@@ -54,6 +58,20 @@ def small_radiograph(gantry_angle_deg: float = 0.0) -> Radiograph:
     return Radiograph(pixels, geometry, acquisition)
 
 
+def _reconstruct_something(pose: Pose[Fixed, DicomPatient]) -> None:
+    """A small scan whose panel is turned, so that it is resampled as well."""
+    pixels = PixelGrid.centred(16, 16, 8.0)
+    image = np.ones((16, 16), np.float32)
+    image[4:12, 4:12] = 2.0
+    scan = [
+        ProjectionGeometry.from_axis(ImagerAxis(10.0 * number, 1000.0, 1500.0, receptor_angle_deg=0.1), pixels)
+        for number in range(36)
+    ]
+    grown = reconstruct([image] * len(scan), scan, ReconstructionGrid.centred((4, 6, 6), 8.0))
+    grown.attenuation()
+    grown.volume(pose, PatientPosition.HFS)
+
+
 def warmup() -> AttenuationVolume:
     """Compile the kernels, or load them from numba's cache on disk; returns the small volume it used."""
     radiograph = small_radiograph()
@@ -64,4 +82,6 @@ def warmup() -> AttenuationVolume:
     for grid in (attenuation.fine, *attenuation.levels):
         project_grid(grid, radiograph.geometry, pose)
         project_grid_with_derivatives(grid, radiograph.geometry, pose)
+    render_maximum(attenuation, radiograph.geometry, pose)
+    _reconstruct_something(pose)
     return attenuation

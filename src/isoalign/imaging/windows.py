@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,16 @@ class DisplayWindow:
         """The image as grey values 0 to 255; ``inverted`` shows high values dark."""
         part = np.clip((np.asarray(image, dtype=np.float32) - self.low) / (self.high - self.low), 0.0, 1.0)
         return np.asarray(np.rint(255.0 * (1.0 - part if inverted else part)), dtype=np.uint8)
+
+
+WINDOW_PRESETS: Final = {
+    "bone": DisplayWindow(-500.0, 1300.0),
+    "brain": DisplayWindow(0.0, 80.0),
+    "lung": DisplayWindow(-1350.0, 150.0),
+    "mediastinum": DisplayWindow(-125.0, 225.0),
+    "soft-tissue": DisplayWindow(-160.0, 240.0),
+}
+"""Usual windows of CT slices, HU."""
 
 
 def display_window(

@@ -137,3 +137,13 @@ class BeamUnknown(InputDataError):
 
     code = "shift.beam-unknown"
     default_hint = "Give one of the numbers that the message lists, or none for the first beam."
+
+
+# --- cone-beam scans ----------------------------------------------------------------------------------------------
+
+
+class UnusableScanFile(InputDataError):
+    """A file with projections cannot be read, or lacks something that a reconstruction needs."""
+
+    code = "scan.unusable-file"
+    default_hint = "The how-to 'Reconstruct a cone-beam CT' lists the arrays that a scan's npz file holds."
