@@ -240,11 +240,13 @@ class FaultRoom(DeviceRoom):
         assert self.pendant is not None
         pendant = self.pendant.ready["pendant"]
         imager = self.start("isoalign.simulators", "imager", "--name", "A", "--rows", "200", "--columns", "120")
+        self.gantry = self.start("isoalign.simulators", "gantry", "--seed", "5", "--arm-extended")
         link = ("isoalign.simulators", "link", "--seed", "5")
         self.parts = {
             "couch": (self.couch, "truth"),
             "pendant": (self.pendant, "control"),
             "imager": (imager, "truth"),
+            "gantry": (self.gantry, "truth"),
             "couch-link": (self.start(*link, "--serial", self.couch.ready["serial"]), "control"),
             "pendant-link": (self.start(*link, "--tcp", f"{pendant['host']}:{pendant['port']}"), "control"),
         }
@@ -256,6 +258,7 @@ class FaultRoom(DeviceRoom):
         self.start_daemon(
             couch={"serial": self.parts["couch-link"][0].ready["serial"], "baud": self.couch.ready["baud"]},
             pendant=self.parts["pendant-link"][0].ready["tcp"],
+            gantry=self.parts["gantry"][0].ready["gantry"],
             imagers=[{"name": "A", **{part: imager[part] for part in ("generator", "panel", "image")}}],
             settling_s=1.0,
             exposure_limit_s=2.0,
