@@ -351,6 +351,7 @@ class FaultRoom(DeviceRoom):
         await start_couch_and_pendant(self)
         pendant = self.pendant.ready["pendant"]
         size = ("--rows", "200", "--columns", "120")
+        self.gantry = await self.start("isoalign.simulators", "gantry", "--seed", "5", "--arm-extended")
         link = ("isoalign.simulators", "link", "--seed", "5")
         couch = self.couch.ready
         couch_line = ("--tcp", f"{couch['host']}:{couch['port']}") if "host" in couch else ("--serial", couch["serial"])
@@ -360,6 +361,7 @@ class FaultRoom(DeviceRoom):
             "imager": await self.start("isoalign.simulators", "imager", "--name", "A", *size),
             "couch-link": await self.start(*link, *couch_line),
             "pendant-link": await self.start(*link, "--tcp", f"{pendant['host']}:{pendant['port']}"),
+            "gantry": self.gantry,
         }
         await self.start_this_daemon()
 
@@ -368,6 +370,7 @@ class FaultRoom(DeviceRoom):
         await self.start_daemon(
             couch=address_of_couch(self.parts["couch-link"]),
             pendant=self.parts["pendant-link"].ready["tcp"],
+            gantry=self.gantry.ready["gantry"],
             imagers=[{"name": "A", **{part: imager[part] for part in ("generator", "panel", "image")}}],
             settling_s=1.0,
             exposure_limit_s=2.0,
