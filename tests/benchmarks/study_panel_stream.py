@@ -1,6 +1,6 @@
 """A panel's series at fluoroscopy rate over a lossy way: what is delivered, how much, and how soon.
 
-    python tests/benchmarks/study_panel_stream.py           two seconds
+    python tests/benchmarks/study_panel_stream.py           one second
     python tests/benchmarks/study_panel_stream.py --full    three minutes
 
 The imager simulator is a process of its own and sends frames of 1024 x 768 pixels (1.57 MB) 15 times a second; 1 % of
@@ -32,9 +32,9 @@ from isoalign.protocol.image_series import SeriesAssembler
 from isoalign.simulators.truth_client import ask
 
 ROWS, COLUMNS, FPS = 1024, 768, 15.0
-SHORT_S, FULL_S = 2.0, 180.0
+SHORT_S, FULL_S = 1.0, 180.0
 FAULTS = {"loss": 0.01, "torn": 0.02, "again": 0.02, "late": 0.02}
-SHORT_FAULTS = {"loss": 0.01, "torn": 0.1, "again": 0.1, "late": 0.1}
+SHORT_FAULTS = {"loss": 0.01, "torn": 0.2, "again": 0.2, "late": 0.2}
 EXPOSURE = 7
 MOST_MISSING = 0.01
 

@@ -1,6 +1,6 @@
 """A couch's state stream at 100 Hz into the device daemon: lost frames, jitter, and the daemon's memory.
 
-    python tests/benchmarks/study_state_stream.py           three seconds
+    python tests/benchmarks/study_state_stream.py           a second and a half
     python tests/benchmarks/study_state_stream.py --full    ten minutes
 
 The couch is played in this process on a pseudo-terminal and leaves out one frame in a thousand on purpose (one in
@@ -40,7 +40,7 @@ from isoalign.protocol.messages import CouchState
 from isoalign.simulators.process import come_first
 
 PERIOD_S = 0.01
-SHORT_S, FULL_S = 3.0, 600.0
+SHORT_S, FULL_S = 1.5, 600.0
 SHORT_LEFT_OUT, FULL_LEFT_OUT = 1 / 30, 1 / 1000
 WARM_UP_S = 120.0
 GOAL_JITTER_MS, GOAL_MB_PER_H = 1.0, 1.0
