@@ -83,17 +83,17 @@ def trilinear(values: Float32, first_mm: npt.NDArray[np.float64], geometry: Proj
 def study_drr(rtk: Rtk, runs: int) -> bool:
     """512 x 512 pixels of 0.8 mm, SID 1500, SAD 1000, of 256 x 256 x 200 voxels of 1 mm."""
     rng = np.random.default_rng(1)
-    values = np.zeros((256, 200, 256), np.float32)  # Z, Y, X
-    inner = gaussian_filter(rng.uniform(0.0, 0.3, (252, 196, 252)), 2.0) - 0.13
-    z, y, x = np.mgrid[-1:1:252j, -1:1:196j, -1:1:252j]
+    values = np.zeros((200, 256, 256), np.float32)  # slices along +Y, rows along -Z, columns along +X, as in a CT
+    inner = gaussian_filter(rng.uniform(0.0, 0.3, (196, 252, 252)), 2.0) - 0.13
+    y, z, x = np.mgrid[-1:1:196j, -1:1:252j, -1:1:252j]
     body = np.clip((1.0 - np.sqrt(x**2 + y**2 + z**2)) * 10, 0, 1)
     values[PADDING:-PADDING, PADDING:-PADDING, PADDING:-PADDING] = body * np.clip(inner, 0, None)
-    first = -(np.array(values.shape[::-1]) - 1) / 2
     pose = planned_fixed_from_dicom(PatientPosition.HFS, (0.0, 0.0, 0.0))
     dicom_from_index = np.eye(4)
-    dicom_from_index[:3, :3] = pose.rotation.T
-    dicom_from_index[:3, 3] = pose.rotation.T @ first
+    dicom_from_index[:3, 3] = -(np.array(values.shape[::-1]) - 1) / 2
     grid = AttenuationGrid(values, dicom_from_index, ())
+    room = np.ascontiguousarray(values.transpose(1, 0, 2)[::-1])  # RTK's order: Z, Y, X
+    first = -(np.array(room.shape[::-1]) - 1) / 2
     pixels = PixelGrid.centred(512, 512, 0.8)
     times: list[tuple[float, float, float]] = []
     worst_rms = 0.0
@@ -105,7 +105,7 @@ def study_drr(rtk: Rtk, runs: int) -> bool:
             "projections": np.zeros((1, 512, 512), np.float32),
             "pixel_mm": (0.8, 0.8, 1.0),
             "first_pixel_mm": (pixels.first_pixel_mm[0], -pixels.first_pixel_mm[1], 0.0),
-            "volume": values,
+            "volume": room,
             "voxel_mm": (1.0, 1.0, 1.0),
             "first_voxel_mm": first,
         }
@@ -116,7 +116,7 @@ def study_drr(rtk: Rtk, runs: int) -> bool:
             steep = min(timed(lambda: project_grid_with_derivatives(grid, geometry, pose)) for _ in range(3))  # noqa: B023
             theirs, their_image = rtk(**given)
             times.append((plain, steep, theirs))
-        exact = trilinear(values, first, geometry)
+        exact = trilinear(room, first, geometry)
         rms = float(np.sqrt(np.mean((image[::16] - exact) ** 2)) / exact.max())
         worst_rms = max(worst_rms, rms)
         apart = np.abs(image - their_image[0, ::-1]).max() / image.max()

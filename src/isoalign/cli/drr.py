@@ -15,6 +15,7 @@ from isoalign.cli.progress import StepProgress
 from isoalign.records import Volume
 
 Point = tuple[float, float, float]
+STYLES = ("attenuation", "bone", "maximum")
 
 
 def drr(
@@ -30,6 +31,8 @@ def drr(
     pixel: float = 0.388,
     isocentre: Annotated[Point | None, Parameter(negative="")] = None,
     bits: int = 16,
+    style: str = "attenuation",
+    energy: float = 60.0,
     out: Path = Path("drr.png"),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
@@ -57,16 +60,22 @@ def drr(
         Isocentre in the DICOM patient frame, mm; the plan's, or the middle of the CT.
     bits
         8 or 16 bits per pixel, for PNG.
+    style
+        attenuation, bone (soft tissue thinned) or maximum (largest attenuation along the ray).
+    energy
+        Effective energy of the beam, 40 to 150 keV.
     out
-        File to write; the ending .png or .dcm says which format.
+        File to write; the ending .png, .dcm or .npy (32-bit floating point) says which format.
     as_json
         Print what was written as one JSON document instead of its path.
     """
     kind = out.suffix.lower()
-    if kind not in (".png", ".dcm"):
-        raise UnusableArgument(f"--out {out}: the ending must be .png or .dcm")
+    if kind not in (".png", ".dcm", ".npy"):
+        raise UnusableArgument(f"--out {out}: the ending must be .png, .dcm or .npy")
     if bits not in (8, 16):
         raise UnusableArgument(f"--bits {bits}: a PNG has 8 or 16 bits per pixel")
+    if style not in STYLES:
+        raise UnusableArgument(f"--style {style}: choose one of {', '.join(STYLES)}")
 
     from isoalign import imaging
     from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry, planned_fixed_from_dicom
@@ -84,10 +93,15 @@ def drr(
         axis = ImagerAxis(gantry_angle, sad, sid)
         geometry = ProjectionGeometry.from_axis(axis, PixelGrid.centred(rows, columns, pixel))
         pose = planned_fixed_from_dicom(position, centre)
-        line_integrals = imaging.render_drr(imaging.attenuation_volume(volume), geometry, pose)
+        shown = imaging.bone_weighted(volume) if style == "bone" else volume
+        attenuation = imaging.attenuation_volume(shown, imaging.beam_quality(energy))
+        render = imaging.render_maximum if style == "maximum" else imaging.render_drr
+        line_integrals = render(attenuation, geometry, pose)
         progress("done", f"isocentre ({centre[0]:.1f}, {centre[1]:.1f}, {centre[2]:.1f}) mm", None)
         if kind == ".png":
             write_grey_png(out, line_integrals, bits=bits)
+        elif kind == ".npy":
+            np.save(out, line_integrals)
         else:
             write_drr_dicom(out, line_integrals, geometry, volume, isocentre_mm=centre, ct_folder=ct)
     if as_json:
@@ -100,6 +114,8 @@ def drr(
             "rows": rows,
             "columns": columns,
             "pixel_mm": pixel,
+            "style": style,
+            "energy_kev": energy,
             "greatest_line_integral": float(line_integrals.max()),
         }
         print(json.dumps(facts, indent=2))

@@ -41,8 +41,11 @@ def room(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     cases.load_plan_file = None  # type: ignore[attr-defined]
     cases.write_drr_dicom = lambda path, *_images, **facts: asked.update(written=path, **facts)  # type: ignore[attr-defined]
     imaging = types.ModuleType("isoalign.imaging")
-    imaging.attenuation_volume = lambda given: given  # type: ignore[attr-defined]
+    imaging.beam_quality = lambda energy: asked.update(energy=energy)  # type: ignore[attr-defined]
+    imaging.attenuation_volume = lambda given, _beam: given  # type: ignore[attr-defined]
+    imaging.bone_weighted = lambda given: asked.update(style="bone") or given  # type: ignore[attr-defined,func-returns-value]
     imaging.render_drr = render  # type: ignore[attr-defined]
+    imaging.render_maximum = lambda *given: asked.update(style="maximum") or render(*given)  # type: ignore[attr-defined,func-returns-value]
     monkeypatch.setitem(sys.modules, "isoalign.room.cases", cases)
     monkeypatch.setitem(sys.modules, "isoalign.imaging", imaging)
     monkeypatch.setattr("isoalign.imaging", imaging, raising=False)
@@ -74,7 +77,18 @@ def test_the_ending_chooses_dicom(room: dict[str, Any], tmp_path: Path) -> None:
     assert room["ct_folder"] == Path("ct")
 
 
-@pytest.mark.parametrize("wrong", [["--out", "a.jpg"], ["--bits", "12"]])
+@pytest.mark.parametrize("style", ["bone", "maximum"])
+def test_styles_and_floating_point(room: dict[str, Any], tmp_path: Path, style: str) -> None:
+    out = tmp_path / "a.npy"
+    assert main(["drr", "ct", "--out", str(out), "--style", style, "--energy", "80"]) == 0
+    assert room["style"] == style
+    assert room["energy"] == 80.0
+    found = np.load(out)
+    assert found.dtype == np.float32
+    assert found[1, 2] == 3.0
+
+
+@pytest.mark.parametrize("wrong", [["--out", "a.jpg"], ["--bits", "12"], ["--style", "x-ray"]])
 def test_what_cannot_be_written_is_refused_before_anything_is_read(
     room: dict[str, Any], wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
