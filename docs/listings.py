@@ -11,6 +11,8 @@ import types
 import typing
 from pathlib import Path
 
+from dicom_tables import attribute_tables
+
 import isoalign
 from isoalign.cli.program import COMMANDS
 from isoalign.errors import IsoalignError, RemoteError
@@ -45,6 +47,7 @@ def write_all(folder: Path) -> None:
     _write(folder / "commands.md", commands())
     _write(folder / "patient-positions.md", patient_positions())
     _write(folder / "machine-scales.md", machine_scales())
+    _write(folder / "dicom-attributes.md", attribute_tables())
     for room, title in ROOMS.items():
         _write(folder / "api" / f"{room}.rst", room_page(room, title))
 

@@ -44,7 +44,7 @@ def test_rt_image_reads_back(inputs: ExampleInputs) -> None:
     read = read_rt_image(again(example_objects(inputs)["RTIMAGE"]))
     assert read.image_type == ("ORIGINAL", "PRIMARY", "PORTAL")
     assert read.frame_of_reference_uid == f"{inputs.uid}.2"
-    np.testing.assert_array_equal(read.pixels, (np.arange(192) * number).reshape(16, 12))
+    np.testing.assert_array_equal(read.pixels, np.arange(192 * number**2).reshape(16 * number, 12 * number))
     axis = read.geometry.axis
     assert axis is not None
     assert (axis.gantry_angle_deg, axis.sad_mm, axis.sid_mm) == (90.0 * number, 1000.0 + number, 1500.0 + number)

@@ -132,7 +132,13 @@ def example_objects(inputs: ExampleInputs = FIRST) -> dict[str, Dataset]:
     )
     images = [_rt_image(inputs, context, number) for number in (1, 2)]
     drr = _drr(inputs, volume, plan)
-    objects = {"CT": ct[0], "RTIMAGE": images[0], "DRR": drr, "RTSTRUCT": structure_set, "MARKERS": markers}
+    objects = {
+        "CT": ct[inputs.number - 1],
+        "RTIMAGE": images[0],
+        "DRR": drr,
+        "RTSTRUCT": structure_set,
+        "MARKERS": markers,
+    }
     for kind, of in (("3D/3D", ct), ("2D/3D", images), ("marker", images), ("2D/2D", images)):
         objects[f"REG {kind}"] = build_spatial_registration(
             _match(kind, inputs, frame),
@@ -194,13 +200,16 @@ def _plan(inputs: ExampleInputs) -> Plan:
 
 
 def _volume(inputs: ExampleInputs, frame_of_reference_uid: str) -> Volume:
-    values = np.arange(4 * 12 * 16, dtype=np.int16).reshape(4, 12, 16) - 500 * inputs.number
-    origin = np.array([-8.0, -6.0, -3.0]) * inputs.number
+    number = inputs.number
+    shape = (4, 12 * number, 16 * number)
+    values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape) - 500 * number**2
+    origin = np.array([-8.0, -6.0, -3.0]) * number
+    axes = np.diag([1.0, 1.0, 1.0] if number == 1 else [-1.0, -1.0, 1.0])
     return Volume(
         values,
         origin,
         np.array(inputs.spacing_mm),
-        np.eye(3),
+        axes,
         frame_of_reference_uid,
         inputs.position,
         f"{inputs.uid}.11",
@@ -255,7 +264,8 @@ def _structures(inputs: ExampleInputs) -> tuple[Structure, ...]:
 def _rt_image(inputs: ExampleInputs, context: ExportContext, instance_number: int) -> Dataset:
     number = inputs.number
     geometry = _geometry(inputs)
-    pixels = (np.arange(192, dtype=np.uint16) * number).reshape(16, 12)
+    grid = geometry.grid
+    pixels = np.arange(grid.rows * grid.columns, dtype=np.uint16).reshape(grid.rows, grid.columns)
     technique = Technique(99.0 + number, 98.0 + number, 49.0 + number)
     radiograph = Radiograph(
         pixels, geometry, Acquisition("AB"[number - 1], 6 + number, technique, inputs.moment, inputs.table_top)
@@ -283,13 +293,17 @@ def _rt_image(inputs: ExampleInputs, context: ExportContext, instance_number: in
 def _geometry(inputs: ExampleInputs) -> ProjectionGeometry:
     number = inputs.number
     axis = ImagerAxis(90.0 * number, 1000.0 + number, 1500.0 + number, (0.5 * number, -0.25), 2.0 * number)
-    return ProjectionGeometry.from_axis(axis, PixelGrid(16, 12, 0.4 * number, 0.5 * number, (-2.75 * number, 3.0)))
+    return ProjectionGeometry.from_axis(
+        axis, PixelGrid(16 * number, 12 * number, 0.4 * number, 0.5 * number, (-2.75 * number, 3.0))
+    )
 
 
 def _drr(inputs: ExampleInputs, volume: Volume, plan: Plan) -> Dataset:
+    geometry = _geometry(inputs)
+    shape = (geometry.grid.rows, geometry.grid.columns)
     return build_drr_image(
-        np.linspace(0, 6, 192, dtype=np.float32).reshape(16, 12),
-        _geometry(inputs),
+        np.linspace(0, 6 * inputs.number, geometry.grid.rows * geometry.grid.columns, dtype=np.float32).reshape(shape),
+        geometry,
         patient=inputs.patient,
         study=inputs.study,
         series=_series(inputs, 17),
