@@ -41,36 +41,88 @@ def start(
     return 0
 
 
+def _one(kind: str, options: tuple[str, ...]) -> int:
+    from isoalign.room.simulate import run_one
+
+    as_json = "--json" in options
+    given = [option for option in options if option != "--json"]
+    run_one(kind, given, on_ready=lambda addresses: _show(addresses, as_json=as_json))
+    return 0
+
+
+Options = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
+
 @simulate.command
-def gantry(
+def room(
     *,
-    start: float = 0.0,
-    arm_extended: Annotated[bool, Parameter(negative="")] = False,
+    scene: Path | None = None,
+    config: Path | None = None,
     seed: int = 0,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Start the simulator of gantry and imager arm alone, print its addresses and run until Ctrl-C.
+    """Start couch, imager, pendant and gantry simulators: the same as isoalign simulate alone.
 
     Parameters
     ----------
-    start
-        Gantry angle at first, degrees, IEC 61217.
-    arm_extended
-        The imager arm is at its outer end at first.
+    scene
+        What lies on the couch: a scene file (JSON); an empty couch by default.
+    config
+        Configuration of the room, room.toml; the defaults without it.
     seed
         Seed of the simulated noise.
     as_json
         Print the addresses as one JSON document.
     """
-    from isoalign.room.simulate import run_gantry
+    return start(scene=scene, config=config, seed=seed, as_json=as_json)
 
-    run_gantry(
-        start_deg=start,
-        arm_extended=arm_extended,
-        seed=seed,
-        on_ready=lambda addresses: _show(addresses, as_json=as_json),
-    )
-    return 0
+
+@simulate.command
+def couch(*options: Options) -> int:
+    """Start the couch simulator alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators couch (its --help lists them), e.g. --tcp --payload-kg 80; and --json.
+    """
+    return _one("couch", options)
+
+
+@simulate.command
+def imager(*options: Options) -> int:
+    """Start generator and panel of one kV imager alone, print their addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators imager (its --help lists them), e.g. --name A; and --json.
+    """
+    return _one("imager", options)
+
+
+@simulate.command
+def pendant(*options: Options) -> int:
+    """Start the pendant simulator alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators pendant (its --help lists them); and --json.
+    """
+    return _one("pendant", options)
+
+
+@simulate.command
+def gantry(*options: Options) -> int:
+    """Start the simulator of gantry and imager arm alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators gantry (its --help lists them), e.g. --start -90; and --json.
+    """
+    return _one("gantry", options)
 
 
 @simulate.command

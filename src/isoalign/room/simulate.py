@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,32 +48,24 @@ def run(
             _run_until_told(room.processes, begin)
 
 
-def run_gantry(
-    *,
-    start_deg: float,
-    arm_extended: bool,
-    seed: int,
-    on_ready: Callable[[list[dict[str, Any]]], None],
-) -> None:
-    """Start a gantry simulator alone, report its addresses, and run until SIGINT or SIGTERM.
+def run_one(kind: str, options: Sequence[str], *, on_ready: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Start one simulator alone, report its addresses, and run until SIGINT or SIGTERM.
 
     Parameters
     ----------
-    start_deg : float
-        Gantry angle at first, IEC 61217.
-    arm_extended : bool
-        Whether the imager arm is at its outer end at first.
+    kind : str
+        As ``python -m isoalign.simulators`` names it.
+    options : sequence of str
+        Its own.
 
     Raises
     ------
     ProcessFailed
-        When it does not start or ends by itself.
+        When it does not start, options it does not know among the reasons, or ends by itself.
     """
-    arguments = ["-m", "isoalign.simulators", "gantry", "--seed", str(seed), f"--start={start_deg!r}"]
-    if arm_extended:
-        arguments.append("--arm-extended")
+    arguments = ["-m", "isoalign.simulators", kind, *options]
     with tempfile.TemporaryDirectory(prefix="isoalign-") as folder, ProcessGroup(Path(folder)) as processes:
-        _run_until_told(processes, lambda: on_ready([processes.start("gantry", arguments).wait_ready()]))
+        _run_until_told(processes, lambda: on_ready([processes.start(kind, arguments).wait_ready()]))
 
 
 def _run_until_told(processes: ProcessGroup, begin: Callable[[], None]) -> None:

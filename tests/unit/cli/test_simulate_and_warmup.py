@@ -31,8 +31,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         given.update(options)
         on_ready(READY)
 
+    def run_one(kind: str, options: list[str], *, on_ready: Callable[[list[dict[str, Any]]], None]) -> None:
+        given.update(kind=kind, options=options)
+        on_ready([one for one in READY if one["kind"] == kind])
+
     module = types.ModuleType("isoalign.room.simulate")
     module.run = run  # type: ignore[attr-defined]
+    module.run_one = run_one  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "isoalign.room.simulate", module)
     return given
 
@@ -48,6 +53,21 @@ def test_simulate_prints_one_line_for_each_machine(asked: dict[str, Any], capsys
 def test_simulate_prints_json(asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["simulators"] == READY
+
+
+def test_a_room_is_what_simulate_starts(asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "room", "--seed", "5", "--json"]) == 0
+    assert asked["seed"] == 5
+    assert json.loads(capsys.readouterr().out)["simulators"] == READY
+
+
+@pytest.mark.parametrize("kind", ["couch", "imager", "pendant", "gantry"])
+def test_one_simulator_gets_its_own_options(
+    asked: dict[str, Any], capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert main(["simulate", kind, "--start", "-90", "--tcp", "--json"]) == 0
+    assert (asked["kind"], asked["options"]) == (kind, ["--start", "-90", "--tcp"])
+    assert json.loads(capsys.readouterr().out)["simulators"] == [one for one in READY if one["kind"] == kind]
 
 
 class Simulator:
