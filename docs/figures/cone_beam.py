@@ -46,7 +46,7 @@ def wobbling(count: int) -> list[ProjectionGeometry]:
     made = []
     for number in range(count):
         angle = 2 * math.pi * number / count
-        shift = (6.0 * math.cos(angle), 3.0 * math.sin(angle))
+        shift = (4.0 + 3.0 * math.cos(2 * angle), 3.0 * math.sin(angle))
         made.append(NineParameters(1000.0, 1500.0, math.degrees(angle), *shift, 0.5, 1.0).to_geometry(PIXELS))
     return made
 
