@@ -109,16 +109,21 @@ test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
 	$(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 	$(PYTEST) -m "not soak and not ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 
+# every study, also after one that misses a goal; those are named at the end
+define studies
+	@missed=; for study in tests/benchmarks/study_*.py; do \
+		echo "== $$study $(1)"; $(BIN)/python "$$study" $(1) || missed="$$missed $$study"; done; \
+		[ -z "$$missed" ] || { echo "make: a goal is missed in:$$missed"; exit 1; }
+endef
+
 .PHONY: bench
 bench: develop peers  ## the studies of tests/benchmarks in short form, with their tables
-	@set -e; for study in tests/benchmarks/study_*.py; do \
-		[ -f "$$study" ] || continue; echo "== $$study"; $(BIN)/python "$$study" $(ARGS); done
+	$(call studies,$(ARGS))
 
 .PHONY: soak
 soak: develop peers  ## the long proofs in full
 	$(PYTEST) -m soak $(ARGS)
-	@set -e; for study in tests/benchmarks/study_*.py; do \
-		[ -f "$$study" ] || continue; echo "== $$study --full"; $(BIN)/python "$$study" --full; done
+	$(call studies,--full)
 
 .PHONY: docs
 docs: develop  ## build the documentation into docs/_build/html

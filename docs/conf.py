@@ -9,11 +9,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from dicom_tables import attribute_tables  # noqa: E402
 from figures import draw_all  # noqa: E402
-from listings import write_all  # noqa: E402
+from listings import write_all, write_list  # noqa: E402
 
 draw_all(HERE / "generated" / "figures")
 write_all(HERE / "generated")
+write_list(HERE / "generated" / "dicom-attributes.md", attribute_tables())
 
 project = "isoalign"
 author = "the isoalign authors"

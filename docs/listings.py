@@ -11,8 +11,6 @@ import types
 import typing
 from pathlib import Path
 
-from dicom_tables import attribute_tables
-
 import isoalign
 from isoalign.cli.program import COMMANDS
 from isoalign.errors import IsoalignError, RemoteError
@@ -42,17 +40,17 @@ ROOMS = {
 
 def write_all(folder: Path) -> None:
     """Write every list below ``folder``; files that would not change are left alone, so that builds stay quick."""
-    _write(folder / "error-codes.md", error_codes())
-    _write(folder / "exit-codes.md", exit_codes())
-    _write(folder / "commands.md", commands())
-    _write(folder / "patient-positions.md", patient_positions())
-    _write(folder / "machine-scales.md", machine_scales())
-    _write(folder / "dicom-attributes.md", attribute_tables())
+    write_list(folder / "error-codes.md", error_codes())
+    write_list(folder / "exit-codes.md", exit_codes())
+    write_list(folder / "commands.md", commands())
+    write_list(folder / "patient-positions.md", patient_positions())
+    write_list(folder / "machine-scales.md", machine_scales())
     for room, title in ROOMS.items():
-        _write(folder / "api" / f"{room}.rst", room_page(room, title))
+        write_list(folder / "api" / f"{room}.rst", room_page(room, title))
 
 
-def _write(path: Path, text: str) -> None:
+def write_list(path: Path, text: str) -> None:
+    """Write a list unless it is there already, word for word."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
