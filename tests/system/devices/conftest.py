@@ -215,6 +215,12 @@ class DeviceRoom:
             await client.clear("test begins", "Test")
         return client
 
+    async def until_couch_hears_pendant(self, client: DeviceClient) -> None:
+        """A press of the bar before that is a base line and moves nothing."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not (await client.status()).couch_hears_pendant:
+                await asyncio.sleep(0.005)
+
     async def truth(self) -> dict[str, Any]:
         return dict(await self.couch.ask(do="truth"))
 
@@ -434,9 +440,7 @@ async def fault_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         await room.start_all()
         async with await room.connect("before", clear=False) as client:
             await room.until_links_are_up(client)
-            async with asyncio.timeout(DEADLINE_S):
-                while not (await client.status()).couch_hears_pendant:
-                    await asyncio.sleep(0.005)
+            await room.until_couch_hears_pendant(client)
         yield room
         await room.repair()
     finally:
@@ -463,9 +467,7 @@ async def gantry_room(bare_room: DeviceRoom) -> DeviceRoom:
 async def client(room: DeviceRoom) -> AsyncIterator[DeviceClient]:
     """A client that has cleared the chain; the couch has heard the pendant (before that a press is a base line)."""
     async with await room.connect() as connected:
-        async with asyncio.timeout(DEADLINE_S):
-            while not (await connected.status()).couch_hears_pendant:
-                await asyncio.sleep(0.005)
+        await room.until_couch_hears_pendant(connected)
         yield connected
 
 

@@ -83,6 +83,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 async def test_commanding_program_dies_or_hangs_in_motion(room: Any, number: signal.Signals) -> None:
+    async with await room.connect("before", clear=False) as before:
+        await room.until_couch_hears_pendant(before)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", MOVER, room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
     )
@@ -116,6 +118,8 @@ async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_h
     """The daemon is told to wait for half a minute: what stops the couch is its own watch over the client's counter."""
     await start_machines(bare_room)
     await bare_room.start_daemon(client_lease_s=30.0)
+    async with await bare_room.connect("before", clear=False) as before:
+        await bare_room.until_couch_hears_pendant(before)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", MOVER, bare_room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
     )
