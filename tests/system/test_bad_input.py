@@ -62,13 +62,6 @@ def not_axial(folder: Path) -> list[str]:
     return []
 
 
-def gappy(folder: Path) -> list[str]:
-    dataset = pydicom.dcmread(ct_files(folder)[20])
-    x, y, z = dataset.ImagePositionPatient
-    edit(ct_files(folder)[20], ImagePositionPatient=[x, y, float(z) + 0.4])
-    return []
-
-
 def no_isocentre(folder: Path) -> list[str]:
     path = only(folder, "RTPLAN_*.dcm")
     plan = pydicom.dcmread(path)
@@ -125,7 +118,6 @@ CASES = [
     Wrong(two_frames_of_reference, "dicom.several-frames-of-reference", ("frames of reference", "1.2.3.4")),
     Wrong(plan_in_another_frame, "dicom.several-frames-of-reference", ("1.2.3.4",)),
     Wrong(not_axial, "dicom.not-axial", ("transverse",)),
-    Wrong(gappy, "dicom.gappy-ct", ("gap",)),
     Wrong(no_isocentre, "dicom.plan-without-isocentre", ("Isocenter Position", "beam 1")),
     Wrong(another_patients_ct, "dicom.wrong-patient", ("different patients",)),
     Wrong(truncated, "dicom.truncated", ("CT_",)),
