@@ -254,10 +254,10 @@ class _Run:
 
     def descend(self, starts: list[ScanPose]) -> Found:
         """The best of several starts, refined to the finest level."""
-        best, iterations = best_of(self.prepared, self.levels[0], starts)
+        best, iterations = best_of(self.prepared, self.levels, starts)
         if best is None:
             raise EmptyRegion("at no position that was tried does the volume of the day show the region")
-        return self.refined(best, iterations, 1)
+        return self.refined(best, iterations, min(2, len(self.levels) - 1))
 
     def refined(self, found: Found, iterations: int, first: int) -> Found:
         for number in range(first, len(self.levels)):

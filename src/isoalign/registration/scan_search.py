@@ -37,6 +37,8 @@ LEAST_FACTOR = 0.15
 LONGEST_STEP_MM = 25.0
 LOOK_POINTS = 2500
 BEST_LOOKS = 4
+BEST_ENDS = 4
+APART_MM = 8.0
 LEAST_OVERLAP = 0.05
 RESIDUAL_SAMPLE = 8000
 
@@ -229,19 +231,34 @@ def wide_starts(prepared: PreparedScan, start: ScanPose, turn_deg: float) -> lis
     ]
 
 
-def best_of(prepared: PreparedScan, day: ScanLevel, starts: list[ScanPose]) -> tuple[Found | None, int]:
-    """Refine starts at the coarsest level: the one that ends best, and the iterations of all."""
-    best: Found | None = None
+def best_of(prepared: PreparedScan, levels: tuple[ScanLevel, ...], starts: list[ScanPose]) -> tuple[Found | None, int]:
+    """The best end of several starts at the second level, and the iterations of all.
+
+    Every start is refined at the coarsest level; the few best that end apart from each other are refined once more,
+    because a spine one vertebra off is told from the right place only there.
+    """
+    ends: list[Found] = []
     iterations = 0
     for start in starts:
         try:
-            found = refine_scan(prepared, 0, day, start)
+            ends.append(refine_scan(prepared, 0, levels[0], start))
         except EmptyRegion:
             continue
-        iterations += found.iterations
-        if best is None or _worth(found) > _worth(best):
-            best = found
-    return best, iterations
+        iterations += ends[-1].iterations
+    ends.sort(key=_worth, reverse=True)
+    apart: list[Found] = []
+    for end in ends:
+        place = end.pose.apply(prepared.centre_mm)
+        if all(np.linalg.norm(place - other.pose.apply(prepared.centre_mm)) > APART_MM for other in apart):
+            apart.append(end)
+    finer: list[Found] = []
+    for end in apart[:BEST_ENDS] if len(levels) > 1 else []:
+        try:
+            finer.append(refine_scan(prepared, 1, levels[1], end.pose, model=end.fit.solution[6:]))
+        except EmptyRegion:
+            continue
+        iterations += finer[-1].iterations
+    return max(finer or apart, key=_worth, default=None), iterations
 
 
 def _worth(found: Found) -> float:

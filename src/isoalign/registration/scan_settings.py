@@ -57,7 +57,7 @@ class ScanAcceptanceLimits:
     least_correlation, failed_correlation : float
         Of the two volumes over the edges that were compared, after shading.
     least_detail, failed_detail : float
-        Median, over parts of about 30 mm, of the correlation in the part.
+        Lowest fifth, over parts of about 30 mm, of the correlation in the part.
     second_metric_mm : float
         How far from the result mutual information may have its maximum along any axis.
     parts_mm, parts_deg : float
@@ -76,7 +76,7 @@ class ScanAcceptanceLimits:
 
     least_correlation: float = 0.80
     failed_correlation: float = 0.50
-    least_detail: float = 0.70
+    least_detail: float = 0.82
     failed_detail: float = 0.40
     second_metric_mm: float = 0.5
     parts_mm: float = 0.5

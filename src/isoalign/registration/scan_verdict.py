@@ -20,7 +20,7 @@ class ScanFigures:
     settled : bool
         Whether the search ended on one position.
     correlation, detail : float
-        Of plan and day over all compared edges, and in the middle one of their parts.
+        Of plan and day over all compared edges, and in the lowest fifth of their parts.
     overlap : float
         Part of the compared edges that the day shows.
     second_mm : float
