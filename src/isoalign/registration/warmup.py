@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from isoalign.geometry import PatientPosition, planned_fixed_from_dicom
@@ -9,6 +11,9 @@ from isoalign.imaging import warmup as warm_imaging
 from isoalign.imaging.warmup import small_radiograph, small_volume
 from isoalign.registration.match import match_2d3d
 from isoalign.registration.prepared import prepare
+from isoalign.registration.scan_match import match_3d3d
+from isoalign.registration.scan_prepared import prepare_scan
+from isoalign.registration.scan_settings import DEFAULT_SCAN_LEVELS, ScanMatchSettings
 
 
 def warmup() -> None:
@@ -19,3 +24,9 @@ def warmup() -> None:
         (small_radiograph(0.0), small_radiograph(90.0)),
         planned_fixed_from_dicom(PatientPosition.HFS, np.zeros(3)),
     )
+    body = np.full((20, 22, 24), -1000, np.int16)
+    body[4:16, 5:17, 5:19] = 40
+    body[7:13, 8:14, 8:14] = 900
+    block = replace(small_volume(), hounsfield=body)
+    levels = tuple(replace(level, spacing_mm=4.0) for level in DEFAULT_SCAN_LEVELS)
+    match_3d3d(prepare_scan(block, settings=ScanMatchSettings(levels=levels, body_only=False)), block)
