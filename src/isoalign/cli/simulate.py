@@ -12,6 +12,7 @@ simulate = App(name="simulate", help="Start the device simulators and print thei
 
 
 @simulate.default
+@simulate.command(name="room")
 def start(
     *,
     scene: Path | None = None,
@@ -51,30 +52,6 @@ def _one(kind: str, options: tuple[str, ...]) -> int:
 
 
 Options = Annotated[str, Parameter(allow_leading_hyphen=True)]
-
-
-@simulate.command
-def room(
-    *,
-    scene: Path | None = None,
-    config: Path | None = None,
-    seed: int = 0,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-) -> int:
-    """Start couch, imager, pendant and gantry simulators: the same as isoalign simulate alone.
-
-    Parameters
-    ----------
-    scene
-        What lies on the couch: a scene file (JSON); an empty couch by default.
-    config
-        Configuration of the room, room.toml; the defaults without it.
-    seed
-        Seed of the simulated noise.
-    as_json
-        Print the addresses as one JSON document.
-    """
-    return start(scene=scene, config=config, seed=seed, as_json=as_json)
 
 
 @simulate.command
