@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from isoalign.cli.errors import UnusableArgument
+from isoalign.cli.motion_shown import ShownMotion, is_confirmed, require_somebody_to_ask
 
 if TYPE_CHECKING:
     from isoalign.geometry import MachineScale
-    from isoalign.room.devices_tools import MotionPlan, MotionProgress, RoomDeviceStatus
+    from isoalign.room.devices_tools import MotionPlan, RoomDeviceStatus
     from isoalign.room.position_notations import Notation
 
 app = App(name="couch", help="Look at the couch, move it, hold it, by way of a device daemon that runs.")
-
-PRESS = "press the enable bar of the pendant to its middle position, and keep it there until the couch has arrived"
 
 
 @app.command
@@ -124,16 +120,12 @@ def move(
     as_json
         Print one JSON document.
     """
-    from isoalign.room.devices_tools import carry_out, find_socket, prepare_move
+    from isoalign.room.devices_tools import MotionProgress, carry_out, find_socket, prepare_move
     from isoalign.room.position_notations import notation_of
 
     notation = notation_of(to, _scales(config))
     target = notation.iec_position((lateral, longitudinal, vertical, pitch, roll, psa))
-    if not (yes or plan_only) and (as_json or not sys.stdin.isatty()):
-        raise UnusableArgument(
-            "a motion must be confirmed, and there is nobody to ask",
-            hint="Confirm it on the command line with --yes, or see the plan with --plan-only.",
-        )
+    require_somebody_to_ask(answered=yes or plan_only, as_json=as_json)
     daemon = find_socket(socket, room)
     plan = prepare_move(daemon, target, approach, speed=speed, dry_run=dry_run)
     if not as_json:
@@ -142,10 +134,9 @@ def move(
         if as_json:
             print(json.dumps({"schema": "isoalign.couch-plan/1", **_plan_document(plan, notation)}, indent=2))
         return 0
-    if not yes and not _confirmed():
-        print("not confirmed: nothing has moved", file=sys.stderr)
+    if not yes and not is_confirmed("couch"):
         return 0
-    with _Shown() as shown:
+    with ShownMotion[MotionProgress]("couch") as shown:
         arrived = carry_out(daemon, plan, shown)
     if as_json:
         document = {**_plan_document(plan, notation), "arrived": _reading(notation, arrived)}
@@ -271,46 +262,6 @@ def fault_lines(found: dict[str, Any], number: int) -> list[str]:
     return lines
 
 
-class _Shown:
-    """Shows a motion on standard error; an instance is what the room tells its progress to."""
-
-    def __init__(self) -> None:
-        from isoalign.cli.progress import StepProgress
-
-        self._progress = StepProgress()
-        self._phase = ""
-
-    def __enter__(self) -> Self:
-        self._progress.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.__exit__(kind, error, trace)
-        if kind is KeyboardInterrupt:
-            print('the couch was held; go on with: isoalign couch clear --user NAME --reason "..."', file=sys.stderr)
-
-    def __call__(self, step: MotionProgress) -> None:
-        from isoalign.room.devices_tools import WAITING_FOR_ENABLE
-
-        if step.phase != self._phase:
-            self._phase = step.phase
-            if step.phase == "arrived":
-                self._progress("done", f"arrived after {step.elapsed_s:.1f} s", None)
-                return
-            if step.phase == WAITING_FOR_ENABLE:
-                self._progress("note", PRESS, None)
-            self._progress("begin", step.phase, None)
-        left_s = max(0.0, step.expected_s - step.elapsed_s)
-        self._progress("progress", f"{left_s:.0f} s left" if step.phase == "moving" else "", step.fraction)
-
-
-def _confirmed() -> bool:
-    print("Move the couch? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
 def _scales(config: Path | None) -> Mapping[str, MachineScale]:
     if config is None:
         return {}
@@ -363,7 +314,7 @@ def _print_plan(plan: MotionPlan, notation: Notation) -> None:
 def _print_status(found: RoomDeviceStatus, notation: Notation) -> None:
     from isoalign.cli.convert import read_out
     from isoalign.reports.console import print_result
-    from isoalign.reports.device_console import axes_table, facts_group
+    from isoalign.reports.device_console import axes_table, facts_group, interlock_facts
 
     tables: list[Any] = []
     if found.axes:
@@ -387,7 +338,4 @@ def _print_status(found: RoomDeviceStatus, notation: Notation) -> None:
         facts.append(("beam", "hold requested"))
     if found.log_lines_lost:
         facts.append(("log", f"{found.log_lines_lost} lines could not be written"))
-    for interlock in found.interlocks:
-        held = "latched, needs a clear" if interlock.latched else "goes with its cause"
-        facts.append(("interlock", f"{interlock.rule_id}: {interlock.text} ({held})"))
-    print_result(facts_group(tables, facts))
+    print_result(facts_group(tables, facts + interlock_facts(found.interlocks)))

@@ -33,6 +33,7 @@ COMMANDS = {
         "Reconstruct the projections of a cone-beam scan as a CT.",
     ),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
+    "gantry": ("isoalign.cli.gantry:app", "Look at the gantry, rotate it, move its imager arm, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),
     "dicom": ("isoalign.cli.dicom:app", "Look at DICOM files and peers, and move objects."),

@@ -12,13 +12,21 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
 
-from isoalign.devices.clearance_config import ClearanceConfig, PartConfig, clearance_to_wire
-from isoalign.devices.errors import BadDeviceConfig, ClearanceNotKnown, ClearanceTimeout, ClearanceTooSmall
+from isoalign.devices.clearance_config import EXTENDED, STOWED, ClearanceConfig, PartConfig, clearance_to_wire
+from isoalign.devices.errors import (
+    BadDeviceConfig,
+    ClearanceNotKnown,
+    ClearanceTimeout,
+    ClearanceTooSmall,
+    StaleState,
+)
+from isoalign.devices.gantry_reading import GantryReading
+from isoalign.devices.gantry_status import GantryClearance
 from isoalign.devices.status import PlanClearance
 from isoalign.errors import error_from_wire
 from isoalign.geometry import Representation, TableTopPosition
@@ -31,6 +39,26 @@ AGAIN = "Prepare the motion again; the worker is started anew. What it said last
 LINE_LIMIT_BYTES = 1 << 20
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """A search is one thread; a pool of numpy's would take the other processors from those who stop the couch."""
+
+
+@dataclass(frozen=True, slots=True)
+class GantryPlace:
+    """Where the gantry stands, as it reports itself: its angle, and "stowed" or "extended" of its imager arm."""
+
+    angle_deg: float
+    imager_arm: str
+
+    @classmethod
+    def of(cls, reading: GantryReading) -> GantryPlace:
+        """By a reading; raises StaleState when the angle is not known."""
+        if reading.angle_deg is None:
+            raise StaleState("an encoder of the gantry gives no valid value")
+        return cls(reading.angle_deg, reading.arm.name.lower())
+
+    @property
+    def values(self) -> tuple[float, float]:
+        """Angle, and the imager arm's place: 0 stowed, 1 extended, in the middle where nobody knows."""
+        return self.angle_deg, {STOWED: 0.0, EXTENDED: 1.0}.get(self.imager_arm, 0.5)
 
 
 class ClearanceChecker:
@@ -67,8 +95,10 @@ class ClearanceChecker:
         async with self._turn:
             await self._ensure_worker()
 
-    async def check(self, stages: Sequence[TableTopPosition], stop: Sequence[float]) -> PlanClearance:
-        """The clearance on a way, which is enough.
+    async def check(
+        self, stages: Sequence[TableTopPosition], stop: Sequence[float], gantry: GantryPlace | None = None
+    ) -> PlanClearance:
+        """The clearance on a way of the couch, which is enough.
 
         Parameters
         ----------
@@ -76,6 +106,8 @@ class ClearanceChecker:
             Start, stops on the way, target; straight in the axes in between.
         stop : sequence of float
             Stop distance of every axis, mm and degrees; its way is added to what is required.
+        gantry : GantryPlace or None
+            Where it stands; None in a room without one, where the configuration says so.
 
         Raises
         ------
@@ -86,11 +118,36 @@ class ClearanceChecker:
         ClearanceTimeout
             When there was no answer in time. The worker is ended.
         """
-        rows = [list(stage.in_representation(Representation.IEC_61217).values) for stage in stages]
+        rows = [_values(stage) for stage in stages]
+        request = {"stages": rows, "stop": [float(way) for way in stop]}
+        return _finding(await self._asked(request if gantry is None else request | {"gantry": asdict(gantry)}))
+
+    async def check_rotation(
+        self, couch: TableTopPosition, angles_deg: Sequence[float], gantry: GantryPlace
+    ) -> GantryClearance:
+        """The clearance of a rotation beside the couch at rest, which is enough.
+
+        Parameters
+        ----------
+        angles_deg : sequence of float
+            From where to where, one after the other, with what a stop may need beyond; IEC 61217.
+
+        Raises
+        ------
+        ClearanceTooSmall, ClearanceNotKnown, ClearanceTimeout
+        """
+        request = {"couch": _values(couch), "angles": [float(angle) for angle in angles_deg], "gantry": asdict(gantry)}
+        return _gantry_finding(await self._asked(request))
+
+    async def check_arm_move(self, couch: TableTopPosition, gantry: GantryPlace) -> GantryClearance:
+        """The clearance of a move of the imager arm, which is enough; raises as :meth:`check_rotation`."""
+        request = {"couch": _values(couch), "arm_from": gantry.imager_arm, "gantry": asdict(gantry)}
+        return _gantry_finding(await self._asked(request))
+
+    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         async with self._turn:
             await self._ensure_worker()
-            answer = await self._request({"stages": rows, "stop": [float(way) for way in stop]})
-        return _finding(answer)
+            return await self._request(request)
 
     async def place_patient(self, parts: tuple[PartConfig, ...]) -> None:
         """From now on this patient is on the table top; nobody, for no parts.
@@ -198,6 +255,10 @@ class ClearanceChecker:
                 await process.stdin.wait_closed()
 
 
+def _values(position: TableTopPosition) -> list[float]:
+    return list(position.in_representation(Representation.IEC_61217).values)
+
+
 def _place(values: Sequence[float]) -> str:
     """IEC 61217 values in words."""
     lateral, longitudinal, vertical, pitch, roll, support = (round(value, 1) + 0.0 for value in values)  # no "-0.0"
@@ -208,9 +269,7 @@ def _place(values: Sequence[float]) -> str:
 
 
 def _finding(answer: dict[str, Any]) -> PlanClearance:
-    if "error" in answer:
-        remote = error_from_wire(answer["error"])
-        raise ClearanceNotKnown(f"the clearance of the motion is not known: {remote.message}", cause=remote.remote_code)
+    _require_known(answer)
     violation = answer["violation"]
     if violation is not None:
         first, second = violation["parts"]
@@ -231,3 +290,33 @@ def _finding(answer: dict[str, Any]) -> PlanClearance:
         position=TableTopPosition.from_values(Representation.IEC_61217, answer["at"]),
         unchecked=tuple((pair[0], pair[1]) for pair in answer["unchecked"]),
     )
+
+
+def _gantry_finding(answer: dict[str, Any]) -> GantryClearance:
+    _require_known(answer)
+    violation = answer["violation"]
+    if violation is not None:
+        first, second = violation["parts"]
+        raise ClearanceTooSmall(
+            f"{first} and {second} keep only {violation['clearance_mm']:.1f} mm, not {answer['required_mm']:.1f} mm, "
+            f"with the gantry at {violation['at_deg']:.1f} deg; nowhere on the way is it less than "
+            f"{answer['least_mm']:.1f} mm",
+            parts=[first, second],
+            clearance_mm=violation["clearance_mm"],
+            required_mm=answer["required_mm"],
+            at_deg=violation["at_deg"],
+            least_mm=answer["least_mm"],
+        )
+    return GantryClearance(
+        least_mm=answer["least_mm"],
+        required_mm=answer["required_mm"],
+        parts=tuple(answer["parts"]),
+        at_deg=answer["at_deg"],
+        unchecked=tuple((pair[0], pair[1]) for pair in answer["unchecked"]),
+    )
+
+
+def _require_known(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        remote = error_from_wire(answer["error"])
+        raise ClearanceNotKnown(f"the clearance of the motion is not known: {remote.message}", cause=remote.remote_code)

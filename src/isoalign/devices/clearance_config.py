@@ -16,6 +16,9 @@ from isoalign.devices.errors import BadDeviceConfig
 EXAMPLE_ROOM = "example"
 """In place of a room: the example room of :mod:`isoalign.geometry.clearance`, without a patient."""
 FRAMES = ("fixed", "table_top", "gantry")
+STOWED, EXTENDED, BETWEEN = "stowed", "extended", "between"
+IMAGER_ARM = ("", STOWED, EXTENDED, BETWEEN)
+"""Where the imager arm is while a part is there: "" whatever the arm does; "between" is what it sweeps on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class PartConfig:
         "fixed", "table_top" or "gantry": what the part moves with.
     vertices_mm : sequence of (x, y, z)
         In that frame.
+    imager_arm : str
+        Of a part of the gantry's imager arm: where the arm is while the part is there; one of ``IMAGER_ARM``.
     """
 
     name: str
@@ -36,6 +41,7 @@ class PartConfig:
     body: str = ""
     arm: str = ""
     slides: bool = False
+    imager_arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,9 @@ class ClearanceConfig:
     room : RoomConfig or None
         None is the example room.
     required_mm : float
-        Least clearance anywhere on the way; the way that a stop may need is added.
+        Least clearance anywhere on the way; the way that a stop of the couch may need is added.
     step_mm : float
-        No point of what the table top carries moves further between two samples of the way.
+        No point of what moves goes further between two samples of the way.
     timeout_s : float
         A worker that has not answered by then is ended, and the motion is refused.
     patient : tuple of PartConfig
@@ -149,6 +155,11 @@ def _part(content: Any, where: str) -> PartConfig:
             raise BadDeviceConfig(f"{where}.{name} must be a text", key=f"{where}.{name}")
     if not isinstance(values.get("slides", False), bool):
         raise BadDeviceConfig(f"{where}.slides must be true or false", key=f"{where}.slides")
+    if values.get("imager_arm", "") not in IMAGER_ARM:
+        named = ", ".join(repr(place) for place in IMAGER_ARM)
+        raise BadDeviceConfig(f"{where}.imager_arm must be one of {named}", key=f"{where}.imager_arm")
+    if values.get("imager_arm") and values["frame"] == "table_top":
+        raise BadDeviceConfig(f"{where}: the table top carries no imager arm", key=f"{where}.imager_arm")
     return PartConfig(**values)
 
 

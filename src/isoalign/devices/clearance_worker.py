@@ -22,8 +22,16 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance, parse_parts
-from isoalign.devices.clearance_room import machine_state, room_model
+from isoalign.devices.clearance_config import (
+    BETWEEN,
+    EXTENDED,
+    STOWED,
+    ClearanceConfig,
+    parse_clearance,
+    parse_parts,
+)
+from isoalign.devices.clearance_room import arm_parts, machine_state, room_model
+from isoalign.devices.clearance_rotation import check_arm_move, check_rotation
 from isoalign.errors import IsoalignError, error_to_wire
 from isoalign.geometry import Array, Representation, TableTopPosition
 from isoalign.geometry.clearance import PathClearance, RoomModel, clearance_along
@@ -31,6 +39,40 @@ from isoalign.geometry.couch_path import CouchPath, motion_bound_mm, staged_path
 from isoalign.geometry.frames import TableTop
 
 NICENESS = 10
+
+
+class Rooms:
+    """The models of one configuration: one for each place of the imager arm.
+
+    Raises
+    ------
+    InvalidPart, InvalidGeometry, ClearanceUnknown
+    """
+
+    def __init__(self, config: ClearanceConfig) -> None:
+        self.config = config
+        whole = room_model(config)
+        has_arm = any(arm_parts(config, place) for place in (STOWED, EXTENDED, BETWEEN))
+        self._models = {
+            place: room_model(config, place) if has_arm and place != BETWEEN else whole
+            for place in (STOWED, EXTENDED, BETWEEN)
+        }
+
+    def model(self, imager_arm: str = BETWEEN) -> RoomModel:
+        """The model while the arm is at a place; with all its parts where nobody knows."""
+        return self._models.get(imager_arm, self._models[BETWEEN])
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request about a motion of the couch, of the gantry or of its imager arm, which stand as it says."""
+        config, gantry = self.config, request.get("gantry")
+        if gantry is not None:
+            config = replace(config, machine=replace(config.machine, gantry_angle_deg=gantry["angle_deg"]))
+        place = BETWEEN if gantry is None else gantry["imager_arm"]
+        if "angles" in request:
+            return check_rotation(config, self.model(place), request)
+        if "arm_from" in request:
+            return check_arm_move(config, self.model(), request)
+        return check(config, self.model(place), request)
 
 
 def body_radius_mm(model: RoomModel) -> float:
@@ -46,7 +88,7 @@ def stop_way_mm(path: CouchPath, stop: Array, radius_mm: float) -> float:
 
 
 def check(config: ClearanceConfig, model: RoomModel, request: dict[str, Any]) -> dict[str, Any]:
-    """The least clearance on the way that a request describes, and the first place where it is too small.
+    """The least clearance on the way of the couch that a request describes, and the first place where it is too small.
 
     Parameters
     ----------
@@ -128,22 +170,22 @@ def main() -> int:
     threading.Thread(target=_read_on, args=(lines,), name="input", daemon=True).start()
     try:
         config = parse_clearance(json.loads(lines.get()), "clearance")
-        model = room_model(config)
+        rooms = Rooms(config)
     except IsoalignError as error:
         _say(answers, {"error": error_to_wire(error)})
         return 1
     import fcl  # noqa: F401 - load it now and not with the first request
 
-    _say(answers, {"ready": True, "parts": len(model.parts), "unchecked": [list(pair) for pair in model.unchecked]})
+    _say(answers, {"ready": True, "parts": len(rooms.model().parts)})
     while True:
         request = json.loads(lines.get())
         try:
             if "patient" in request:
-                placed = replace(config, patient=parse_parts(request["patient"], "clearance.patient"))
-                model, config = room_model(placed), placed  # whoever was there stays when this fails
-                answer: dict[str, Any] = {"placed": len(placed.patient)}
+                patient = parse_parts(request["patient"], "clearance.patient")
+                rooms = Rooms(replace(rooms.config, patient=patient))  # whoever was there stays when this fails
+                answer: dict[str, Any] = {"placed": len(patient)}
             else:
-                answer = check(config, model, request)
+                answer = rooms.answer(request)
         except IsoalignError as error:
             answer = {"error": error_to_wire(error)}
         _say(answers, {"id": request["id"], **answer})

@@ -151,7 +151,9 @@ class DeviceClient:
             async for event in events:
                 yield MotionProgress.from_wire(event)
 
-    async def prepare_rotation(self, target_deg: float, *, speed_deg_per_s: float | None = None) -> GantryPlan:
+    async def prepare_rotation(
+        self, target_deg: float, *, speed_deg_per_s: float | None = None, dry_run: bool = False
+    ) -> GantryPlan:
         """Check a rotation of the gantry from where it stands to ``target_deg``; nothing moves yet.
 
         Parameters
@@ -159,19 +161,30 @@ class DeviceClient:
         target_deg : float
             IEC 61217 gantry rotation, continuous over the travel.
         speed_deg_per_s : float, optional
-            As fast as the gantry can by default.
+            As fast as the gantry can by default; a dry run 1 degree/s.
+        dry_run : bool
+            Made and watched in the room, slowly; afterwards the same path may be moved from outside.
 
         Raises
         ------
         RemoteError
             device.out-of-limits, device.interlock-open (the imager arm is not stowed, something moves),
-            device.stale-state, device.busy, device.not-present.
+            device.clearance-too-small, device.clearance-unknown, device.clearance-timeout,
+            device.stale-state, device.busy, device.not-present, device.speed-not-allowed.
         """
-        wire = await self._ipc.call("prepare_rotation", target_deg=target_deg, speed_deg_per_s=speed_deg_per_s)
+        wire = await self._ipc.call(
+            "prepare_rotation", target_deg=target_deg, speed_deg_per_s=speed_deg_per_s, dry_run=dry_run
+        )
         return GantryPlan.from_wire(wire)
 
     async def prepare_cone_beam(
-        self, from_deg: float, to_deg: float, *, trigger_spacing_deg: float, speed_deg_per_s: float | None = None
+        self,
+        from_deg: float,
+        to_deg: float,
+        *,
+        trigger_spacing_deg: float,
+        speed_deg_per_s: float | None = None,
+        dry_run: bool = False,
     ) -> GantryPlan:
         """Check a rotation that triggers a projection at ``from_deg`` and then at every spacing; nothing moves yet.
 
@@ -186,18 +199,20 @@ class DeviceClient:
             to_deg=to_deg,
             trigger_spacing_deg=trigger_spacing_deg,
             speed_deg_per_s=speed_deg_per_s,
+            dry_run=dry_run,
         )
         return GantryPlan.from_wire(wire)
 
-    async def prepare_arm(self, end: str) -> GantryPlan:
+    async def prepare_arm(self, end: str, *, dry_run: bool = False) -> GantryPlan:
         """Check a move of the imager arm to "stowed" or "extended"; nothing moves yet.
 
         Raises
         ------
         RemoteError
-            device.interlock-open, device.stale-state, device.busy, device.not-present, ipc.bad-parameters.
+            device.interlock-open, device.clearance-too-small, device.clearance-unknown, device.clearance-timeout,
+            device.stale-state, device.busy, device.not-present, ipc.bad-parameters.
         """
-        return GantryPlan.from_wire(await self._ipc.call("prepare_arm", end=end))
+        return GantryPlan.from_wire(await self._ipc.call("prepare_arm", end=end, dry_run=dry_run))
 
     async def execute_gantry(self, plan: GantryPlan) -> AsyncGenerator[GantryProgress, None]:
         """Carry out a prepared motion of gantry or imager arm once, as :meth:`execute` does that of the couch.

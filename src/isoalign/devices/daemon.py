@@ -70,7 +70,7 @@ class DeviceDaemon:
                 imager.image_tap = ImageTap(channel, pixels=self._recorder.pixels)
         self.clearance = None if config.clearance is None else ClearanceChecker(config.clearance)
         self._motion = MotionRunner(self.controller, self.clearance)
-        self._gantry_motion = GantryMotionRunner(self.controller)
+        self._gantry_motion = GantryMotionRunner(self.controller, self.clearance)
         self._exposure = ExposureRunner(self.controller)
         self.server = IpcServer(
             config.socket,
@@ -173,10 +173,7 @@ class DeviceDaemon:
         target = position_from_wire(call.params.get("target"))
         approach = call.params.get("approach", DIRECT)
         speed = call.params.get("speed")
-        dry_run = call.params.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            raise BadParameters(f"prepare: parameter 'dry_run' must be bool, not {dry_run!r}")
-        return (await self._motion.prepare(target, approach, speed=speed, dry_run=dry_run)).to_wire()
+        return (await self._motion.prepare(target, approach, speed=speed, dry_run=_dry_run(call))).to_wire()
 
     async def _execute(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
         steps = self._motion.execute(call.require("plan_id", str), call.peer.number)
@@ -185,16 +182,18 @@ class DeviceDaemon:
                 yield step.to_wire()
 
     async def _prepare_rotation(self, call: IpcCall) -> JsonObject:
-        plan = await self._gantry_motion.prepare_rotation(_number(call, "target_deg"), _speed(call))
-        return plan.to_wire()
+        target_deg, dry_run = _number(call, "target_deg"), _dry_run(call)
+        return (await self._gantry_motion.prepare_rotation(target_deg, _speed(call), dry_run=dry_run)).to_wire()
 
     async def _prepare_cone_beam(self, call: IpcCall) -> JsonObject:
         from_deg, to_deg, spacing_deg = (_number(call, name) for name in ("from_deg", "to_deg", "trigger_spacing_deg"))
-        plan = await self._gantry_motion.prepare_cone_beam(from_deg, to_deg, _speed(call), spacing_deg)
+        plan = await self._gantry_motion.prepare_cone_beam(
+            from_deg, to_deg, _speed(call), spacing_deg, dry_run=_dry_run(call)
+        )
         return plan.to_wire()
 
     async def _prepare_arm(self, call: IpcCall) -> JsonObject:
-        return (await self._gantry_motion.prepare_arm(call.require("end", str))).to_wire()
+        return (await self._gantry_motion.prepare_arm(call.require("end", str), dry_run=_dry_run(call))).to_wire()
 
     async def _execute_gantry(self, call: IpcCall) -> AsyncGenerator[JsonObject, None]:
         steps = self._gantry_motion.execute(call.require("plan_id", str), call.peer.number)
@@ -236,6 +235,13 @@ def _number(call: IpcCall, name: str) -> float:
 
 def _speed(call: IpcCall) -> float | None:
     return None if call.params.get("speed_deg_per_s") is None else _number(call, "speed_deg_per_s")
+
+
+def _dry_run(call: IpcCall) -> bool:
+    value = call.params.get("dry_run", False)
+    if not isinstance(value, bool):
+        raise BadParameters(f"dry_run must be true or false, not {value!r}")
+    return value
 
 
 def _technique(wire: dict[str, Any]) -> Technique:

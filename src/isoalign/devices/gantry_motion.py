@@ -5,22 +5,32 @@ from __future__ import annotations
 import contextlib
 import math
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from isoalign.devices.controller import DeviceController
-from isoalign.devices.errors import BadParameters, PlanExpired, TargetOutOfLimits
+from isoalign.devices.clearance import ClearanceChecker, GantryPlace
+from isoalign.devices.controller import SPEED_LIMITS, DeviceController
+from isoalign.devices.dry_runs import DryRuns
+from isoalign.devices.errors import (
+    BadParameters,
+    ClearanceNotKnown,
+    PlanExpired,
+    SpeedNotAllowed,
+    TargetOutOfLimits,
+)
 from isoalign.devices.gantry import LIMITS_HINT, Gantry, count_triggers, require_spacing
 from isoalign.devices.gantry_reading import ConeBeamRotation, GantryFault, GantryReading
-from isoalign.devices.gantry_status import ConeBeamPlan, GantryPlan, GantryProgress
+from isoalign.devices.gantry_status import ConeBeamPlan, GantryClearance, GantryPlan, GantryProgress
 from isoalign.devices.guarded_motion import GuardedRunner, Motion
-from isoalign.devices.motion_plan import STOP_LATENCY_S, Circumstances, PlanShelf
-from isoalign.devices.status import ARRIVED, MOVING, WAITING_FOR_ENABLE
+from isoalign.devices.motion_plan import STOP_LATENCY_S, Circumstances, PlanShelf, apart
+from isoalign.devices.status import ARRIVED, MOVING, SERVICE, WAITING_FOR_ENABLE
 from isoalign.devices.stopping import StopPredictor
 from isoalign.errors import IsoalignError
+from isoalign.geometry import TableTopPosition
 from isoalign.geometry.motion_profile import MotionLimits, SynchronisedProfile, plan_synchronised, ramp_way
 from isoalign.interlocks import Activity, Mover
+from isoalign.interlocks.dry_run import Path
 from isoalign.protocol.messages import GantryLatch, ImagerArmEnd
 
 ARM_LATE = 1.5
@@ -34,28 +44,57 @@ class PreparedGantryMotion:
 
     plan: GantryPlan
     circumstances: Circumstances
+    way_deg: tuple[float, ...]
+    """Where the gantry rests on its way, start and end included."""
+    couch: TableTopPosition | None = None
+    patient_epoch: int = 0
 
     @property
     def mover(self) -> Mover:
         """What it moves."""
         return Mover(self.plan.act)
 
+    @property
+    def path(self) -> Path:
+        """Where everything rests, start and target included."""
+        plan = self.plan
+        couch = () if self.couch is None else self.couch.values
+        if self.mover is Mover.ARM:
+            return tuple((*couch, *GantryPlace(plan.start_deg, arm.lower()).values) for arm in (plan.arm, plan.arm_end))
+        return tuple((*couch, *GantryPlace(angle, plan.arm.lower()).values) for angle in self.way_deg)
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it is made and watched in the room."""
+        return self.plan.dry_run
+
 
 GantryMotion = Motion[PreparedGantryMotion, GantryProgress]
 
 
 class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
-    """Prepares motions of gantry and imager arm and carries them out, one at a time."""
+    """Prepares motions of gantry and imager arm and carries them out, one at a time.
+
+    Parameters
+    ----------
+    controller : DeviceController
+    clearance : ClearanceChecker or None
+        None: plans say that the clearance was not checked.
+    """
 
     latches = GantryLatch
     fault = GantryFault
 
-    def __init__(self, controller: DeviceController) -> None:
+    def __init__(self, controller: DeviceController, clearance: ClearanceChecker | None = None) -> None:
         super().__init__(controller)
+        self._clearance = clearance
+        self._dry_runs = DryRuns(controller)
         self._plans: PlanShelf[PreparedGantryMotion] = PlanShelf()
         self._rotations: dict[str, ConeBeamRotation] = {}
 
-    async def prepare_rotation(self, target_deg: float, speed_deg_per_s: float | None) -> GantryPlan:
+    async def prepare_rotation(
+        self, target_deg: float, speed_deg_per_s: float | None, *, dry_run: bool = False
+    ) -> GantryPlan:
         """Check a rotation from where the gantry stands; nothing moves.
 
         Parameters
@@ -63,43 +102,57 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
         target_deg : float
             IEC 61217 gantry rotation, continuous over the travel.
         speed_deg_per_s : float or None
-            The largest of the gantry by default.
+            The largest of the gantry by default, that of the service class for a dry run.
+        dry_run : bool
+            Made and watched in the room, slowly; allows the same path from outside.
 
         Raises
         ------
-        TargetOutOfLimits, InterlockOpen, StaleState, MotionBusy, NotPresent
+        TargetOutOfLimits, InterlockOpen, StaleState, MotionBusy, NotPresent, SpeedNotAllowed
+        ClearanceTooSmall, ClearanceNotKnown, ClearanceTimeout
+        PlanExpired
+            When something has changed while the clearance was looked for.
         """
         start_deg, reading = await self._start(Mover.GANTRY)
-        limits = self._limits(speed_deg_per_s, start_deg, target_deg)
-        plan = self._plan(Mover.GANTRY, [start_deg, target_deg], limits, reading)
-        return self._keep(plan)
+        limits = self._limits(self._speed(speed_deg_per_s, dry_run=dry_run), start_deg, target_deg)
+        way = [start_deg, target_deg]
+        plan = replace(self._plan(Mover.GANTRY, way, limits, reading), dry_run=dry_run)
+        return await self._keep(plan, way, limits)
 
     async def prepare_cone_beam(
-        self, from_deg: float, to_deg: float, speed_deg_per_s: float | None, spacing_deg: float
+        self,
+        from_deg: float,
+        to_deg: float,
+        speed_deg_per_s: float | None,
+        spacing_deg: float,
+        *,
+        dry_run: bool = False,
     ) -> GantryPlan:
         """Check a cone-beam rotation; nothing moves. The gantry runs up before the first angle and out after the last.
 
         Raises
         ------
-        TargetOutOfLimits, InterlockOpen, StaleState, MotionBusy, NotPresent
+        DeviceError
+            As :meth:`prepare_rotation`.
         """
         start_deg, reading = await self._start(Mover.CONE_BEAM)
         require_spacing(spacing_deg)
-        limits = self._limits(speed_deg_per_s, start_deg, from_deg, to_deg)
+        limits = self._limits(self._speed(speed_deg_per_s, dry_run=dry_run), start_deg, from_deg, to_deg)
         ramp_deg = math.copysign(ramp_way(limits), to_deg - from_deg)
         way = [start_deg, from_deg - ramp_deg, to_deg + ramp_deg]
         self._device.require_possible(limits.speed, start_deg, *way[1:])
         plan = self._plan(Mover.CONE_BEAM, way, limits, reading)
         total = count_triggers(from_deg, to_deg, spacing_deg)
         scan = ConeBeamPlan(from_deg, to_deg, spacing_deg, total)
-        return self._keep(replace(plan, target_deg=to_deg, cone_beam=scan))
+        return await self._keep(replace(plan, target_deg=to_deg, cone_beam=scan, dry_run=dry_run), way, limits)
 
-    async def prepare_arm(self, end: str) -> GantryPlan:
+    async def prepare_arm(self, end: str, *, dry_run: bool = False) -> GantryPlan:
         """Check a move of the imager arm to "stowed" or "extended"; nothing moves.
 
         Raises
         ------
         BadParameters, InterlockOpen, StaleState, MotionBusy, NotPresent
+        ClearanceTooSmall, ClearanceNotKnown, ClearanceTimeout, PlanExpired
         """
         if end not in ARM_ENDS:
             raise BadParameters(f"the imager arm has the ends {', '.join(ARM_ENDS)}, not {end!r}")
@@ -115,8 +168,9 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
             arm=reading.arm.name,
             arm_end=end.upper(),
             expires_in_s=self._config.plan_expiry_s,
+            dry_run=dry_run,
         )
-        return self._keep(plan)
+        return await self._keep(plan, [angle_deg], None)
 
     async def execute(self, plan_id: str, peer: int) -> AsyncGenerator[GantryProgress, None]:
         """As every runner; the triggers of a cone-beam rotation come with the progress, each once and in order.
@@ -155,7 +209,11 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
     def _take(self, plan_id: str) -> PreparedGantryMotion:
         prepared = self._plans.take(plan_id)
         self._require_valid(prepared)
+        self._dry_runs.require(prepared)
         return prepared
+
+    def _arrived(self, prepared: PreparedGantryMotion) -> None:
+        self._dry_runs.arrived(prepared)
 
     def _require_valid(self, prepared: PreparedGantryMotion) -> None:
         plan = prepared.plan
@@ -166,6 +224,12 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
             raise PlanExpired(f"the gantry has moved since the plan was made: from {plan.start_deg:.3f} degrees")
         if reading.arm.name != plan.arm:
             raise PlanExpired(f"the imager arm was {plan.arm} when the plan was made; it is {reading.arm.name}")
+        if prepared.couch is not None:
+            config = self._config
+            couch = self._controller.require_couch().fresh_reading(self._controller.monitor.settings.state_limit_s)
+            moved = apart(couch, prepared.couch, config.plan_start_tolerance_mm, config.plan_start_tolerance_deg)
+            if moved:
+                raise PlanExpired(f"the couch has moved since the plan was made: {moved}")
 
     def _waiting(self, prepared: PreparedGantryMotion) -> GantryProgress:
         plan = prepared.plan
@@ -216,6 +280,18 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
         assert reading.angle_deg is not None
         return reading.angle_deg, reading
 
+    @staticmethod
+    def _speed(asked_deg_per_s: float | None, *, dry_run: bool) -> float | None:
+        _, service_deg_per_s = SPEED_LIMITS[SERVICE]
+        if not dry_run:
+            return asked_deg_per_s
+        if asked_deg_per_s is not None and asked_deg_per_s > service_deg_per_s:
+            raise SpeedNotAllowed(
+                f"a dry run is made at {service_deg_per_s:g} degrees/s at most, not {asked_deg_per_s:g}",
+                hint="Leave the speed out.",
+            )
+        return service_deg_per_s if asked_deg_per_s is None else asked_deg_per_s
+
     def _limits(self, speed_deg_per_s: float | None, start_deg: float, *angles_deg: float) -> MotionLimits:
         """Limits at the speed that is asked for; angles must lie within the travel, by the margin of soft limits."""
         gantry, margin_deg = self._device, self._config.soft_limit_margin_deg
@@ -247,11 +323,46 @@ class GantryMotionRunner(GuardedRunner[PreparedGantryMotion, GantryProgress]):
             expires_in_s=self._config.plan_expiry_s,
         )
 
-    def _keep(self, plan: GantryPlan) -> GantryPlan:
+    async def _keep(self, plan: GantryPlan, way_deg: Sequence[float], limits: MotionLimits | None) -> GantryPlan:
+        """Look for the clearance of a plan, and keep it until it is used; ``limits`` of a rotation."""
         controller = self._controller
-        prepared = PreparedGantryMotion(plan, Circumstances.now(controller, self._device.link))
+        circumstances = Circumstances.now(controller, self._device.link)
+        couch = self._couch_position()
+        prepared = PreparedGantryMotion(plan, circumstances, tuple(way_deg), couch, controller.patient_epoch)
+        if self._clearance is not None:
+            clearance = await self._clear(self._clearance, prepared, limits)
+            prepared = replace(prepared, plan=replace(plan, clearance=clearance))
+            controller.require_idle()
+            self._require_valid(prepared)
         self._plans.keep(plan.plan_id, prepared)
-        return plan
+        return prepared.plan
+
+    def _couch_position(self) -> TableTopPosition | None:
+        """Where the couch stands; None in a room without one."""
+        couch = self._controller.couch
+        if couch is None:
+            return None
+        return couch.fresh_reading(self._controller.monitor.settings.state_limit_s).position
+
+    async def _clear(
+        self, checker: ClearanceChecker, prepared: PreparedGantryMotion, limits: MotionLimits | None
+    ) -> GantryClearance:
+        plan, couch = prepared.plan, prepared.couch
+        if couch is None:
+            raise ClearanceNotKnown("the clearance of the motion is not known: this room has no couch")
+        place = GantryPlace(plan.start_deg, plan.arm.lower())
+        if limits is None:
+            return await checker.check_arm_move(couch, place)
+        return await checker.check_rotation(couch, self._with_stops(prepared.way_deg, limits), place)
+
+    def _with_stops(self, way_deg: Sequence[float], limits: MotionLimits) -> list[float]:
+        """A way, and how far beyond each place where it turns or ends a stop may lead."""
+        reaction_s = self._device.servo_lag_s + STOP_LATENCY_S
+        reached = [way_deg[0]]
+        for first, last in pairwise(way_deg):
+            overrun_deg = float(plan_synchronised([first], [last], [limits]).largest_overrun(reaction_s)[0])
+            reached.append(last + math.copysign(overrun_deg, last - first))
+        return reached
 
     def _profile(self, plan: GantryPlan) -> SynchronisedProfile:
         most = self._device.motion_limits

@@ -86,6 +86,48 @@ class ConeBeamPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class GantryClearance:
+    """How near what moves, of gantry or imager arm, comes to couch and patient at rest on the way of a plan.
+
+    Attributes
+    ----------
+    least_mm : float or None
+        No checked pair of parts comes nearer anywhere on the way; a lower bound. None when the model of the room has
+        nothing that moves with this.
+    required_mm : float
+    parts : tuple of str
+        The two that come nearest; empty with ``least_mm`` None.
+    at_deg : float or None
+        Gantry angle at which they do.
+    unchecked : tuple of (str, str)
+        Pairs of bodies about which this says nothing.
+    """
+
+    least_mm: float | None
+    required_mm: float
+    parts: tuple[str, ...]
+    at_deg: float | None
+    unchecked: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        pairs = "; ".join(f"{second} with {first}" for first, second in self.unchecked)
+        left_out = f"not checked: {pairs}" if pairs else ""
+        if self.least_mm is None:
+            return left_out or "not checked"
+        words = (
+            f"{self.least_mm:.0f} mm between {self.parts[0]} and {self.parts[1]}, at {self.at_deg:.1f}° "
+            f"({self.required_mm:.0f} required)"
+        )
+        return f"{words}; {left_out}" if left_out else words
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject) -> GantryClearance:
+        """From JSON types; raises IpcProtocolError."""
+        pairs = tuple((str(first), str(second)) for first, second in wire.get("unchecked", ()))
+        return _built(cls, wire | {"parts": tuple(wire.get("parts", ())), "unchecked": pairs})
+
+
+@dataclass(frozen=True, slots=True)
 class GantryPlan:
     """A motion of gantry or imager arm that the daemon has checked and is ready to begin, once, from where they are.
 
@@ -105,6 +147,10 @@ class GantryPlan:
     arm, arm_end : str
         Where the imager arm is, and where it will be.
     cone_beam : ConeBeamPlan or None
+    clearance : GantryClearance or None
+        None: the clearance was not checked; this room has no model of what stands in it.
+    dry_run : bool
+        Whether it is a dry run, made and watched in the room.
     expires_in_s : float
         Counted from the moment it was prepared.
     """
@@ -120,6 +166,13 @@ class GantryPlan:
     arm_end: str
     expires_in_s: float
     cone_beam: ConeBeamPlan | None = None
+    clearance: GantryClearance | None = None
+    dry_run: bool = False
+
+    @property
+    def clearance_in_words(self) -> str:
+        """For people; "not checked" without a model of the room."""
+        return "not checked" if self.clearance is None else str(self.clearance)
 
     def to_wire(self) -> JsonObject:
         """As JSON types."""
@@ -128,8 +181,12 @@ class GantryPlan:
     @classmethod
     def from_wire(cls, wire: JsonObject) -> GantryPlan:
         """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
-        scan = wire.get("cone_beam")
-        return _built(cls, wire | {"cone_beam": None if scan is None else _built(ConeBeamPlan, scan)})
+        scan, clearance = wire.get("cone_beam"), wire.get("clearance")
+        changed = {
+            "cone_beam": None if scan is None else _built(ConeBeamPlan, scan),
+            "clearance": None if clearance is None else GantryClearance.from_wire(clearance),
+        }
+        return _built(cls, wire | changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class MotionRunner(GuardedRunner[PreparedMotion, MotionProgress]):
 
     def _take(self, plan_id: str) -> PreparedMotion:
         prepared = self._planner.take(plan_id)
-        self._planner.require_dry_run(prepared)
+        self._planner.dry_runs.require(prepared)
         return prepared
 
     def _require_valid(self, prepared: PreparedMotion) -> None:
@@ -83,7 +83,7 @@ class MotionRunner(GuardedRunner[PreparedMotion, MotionProgress]):
         self._controller.begin_motion(motion.mover, speed=prepared.plan.speed, payload_kg=prepared.payload_kg)
 
     def _arrived(self, prepared: PreparedMotion) -> None:
-        self._planner.arrived(prepared)
+        self._planner.dry_runs.arrived(prepared)
 
     async def _carry_out(self, motion: CouchMotion, press: int | None) -> None:
         plan, pendant = motion.prepared.plan, self._controller.require_pendant()

@@ -9,16 +9,16 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from isoalign.devices.clearance import ClearanceChecker
-from isoalign.devices.config import REMOTE
+from isoalign.devices.clearance import ClearanceChecker, GantryPlace
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.couch import CouchReading
-from isoalign.devices.errors import BadParameters, DryRunMissing, PlanExpired, SpeedNotAllowed, TargetOutOfLimits
+from isoalign.devices.dry_runs import DryRuns
+from isoalign.devices.errors import BadParameters, PlanExpired, SpeedNotAllowed, StaleState, TargetOutOfLimits
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.status import APPROACHES, DIRECT, FAST, SERVICE, SPEEDS, UNIDIRECTIONAL, MotionPlan
 from isoalign.geometry import AXES, Array, Representation, TableTopPosition, TravelLimits
 from isoalign.geometry.motion_profile import plan_synchronised
-from isoalign.interlocks import DryRun, DryRunBook
+from isoalign.interlocks.dry_run import Path
 
 T = TypeVar("T")
 
@@ -88,11 +88,18 @@ class PreparedMotion:
     circumstances: Circumstances
     payload_kg: float | None = None
     patient_epoch: int = 0
+    gantry: GantryPlace | None = None
 
     @property
-    def path(self) -> tuple[tuple[float, ...], ...]:
-        """Where the motion rests, start and target included, IEC 61217."""
-        return tuple(place.values for place in (self.plan.start, *self.plan.waypoints, self.plan.target))
+    def path(self) -> Path:
+        """Where everything rests, start and target included."""
+        gantry = () if self.gantry is None else self.gantry.values
+        return tuple((*place.values, *gantry) for place in (self.plan.start, *self.plan.waypoints, self.plan.target))
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it is made and watched in the room."""
+        return self.plan.dry_run
 
 
 class MotionPlanner:
@@ -111,7 +118,7 @@ class MotionPlanner:
         self._config = controller.config
         self._clock = controller.clock
         self._plans: PlanShelf[PreparedMotion] = PlanShelf()
-        self._dry_runs = DryRunBook(expiry_s=controller.config.dry_run_expiry_s)
+        self.dry_runs = DryRuns(controller)
 
     async def prepare(
         self, target: TableTopPosition, approach: str = DIRECT, *, speed: str | None = None, dry_run: bool = False
@@ -141,13 +148,29 @@ class MotionPlanner:
         prepared = replace(prepared, plan=replace(prepared.plan, dry_run=dry_run))
         if self._clearance is not None:
             plan = prepared.plan
-            clearance = await self._clearance.check((plan.start, *plan.waypoints, plan.target), stop.tolist())
+            stages = (plan.start, *plan.waypoints, plan.target)
+            clearance = await self._clearance.check(stages, stop.tolist(), prepared.gantry)
             prepared = replace(prepared, plan=replace(plan, clearance=clearance))
             self._controller.require_idle()
             self.require_valid(prepared)
         self._require_fast_is_clear(prepared.plan)
         self._plans.keep(prepared.plan.plan_id, prepared)
         return prepared.plan
+
+    def _gantry_place(self) -> GantryPlace | None:
+        """Where the gantry stands; None in a room without one.
+
+        Nothing moves while nobody knows it, so that only a clearance needs to know it before.
+        """
+        gantry = self._controller.gantry
+        if gantry is None:
+            return None
+        try:
+            return GantryPlace.of(gantry.fresh_reading(self._controller.monitor.settings.state_limit_s))
+        except StaleState:
+            if self._clearance is None:
+                return None
+            raise
 
     def _speed(self, asked: str | None, *, dry_run: bool) -> str:
         if asked is not None and asked not in SPEEDS:
@@ -169,21 +192,6 @@ class MotionPlanner:
         if plan.clearance.unchecked:
             named = ", ".join(dict.fromkeys(first for first, _ in plan.clearance.unchecked))
             raise SpeedNotAllowed(f"not fast: the clearance was not checked for {named}")
-
-    def require_dry_run(self, prepared: PreparedMotion) -> None:
-        """Raise DryRunMissing when nobody in the room watches, and no dry run allows this path."""
-        if self._config.observation != REMOTE or prepared.plan.dry_run:
-            return
-        objection = self._dry_runs.objection(
-            prepared.path, patient_epoch=self._controller.patient_epoch, now_s=self._clock.monotonic_s()
-        )
-        if objection:
-            raise DryRunMissing(f"motion from outside the room refused: {objection}")
-
-    def arrived(self, prepared: PreparedMotion) -> None:
-        """A motion has arrived; a dry run is remembered, unless another patient was placed meanwhile."""
-        if prepared.plan.dry_run:
-            self._dry_runs.add(DryRun(prepared.path, prepared.patient_epoch, self._clock.monotonic_s()))
 
     def _draft(self, target: TableTopPosition, approach: str, speed: str) -> tuple[PreparedMotion, Array]:
         """A plan without its clearance, and the longest way that each axis may need to stop."""
@@ -220,7 +228,11 @@ class MotionPlanner:
             speed=speed,
         )
         prepared = PreparedMotion(
-            plan, Circumstances.now(controller, couch.link), controller.payload_kg(), controller.patient_epoch
+            plan,
+            Circumstances.now(controller, couch.link),
+            controller.payload_kg(),
+            controller.patient_epoch,
+            self._gantry_place(),
         )
         return prepared, stop
 

@@ -263,6 +263,21 @@ class SynchronisedProfile:
             longest = max(longest, stop_distance(ds, limits, acceleration=dds, reaction_s=reaction_s))
         return np.asarray(longest * way, dtype=np.float64)
 
+    def largest_overrun(self, reaction_s: float = 0.0) -> Array:
+        """How far beyond its target each axis may come to rest after a stop anywhere on this motion, shape (axes,).
+
+        By the time at full speed alone: a motion brakes before its target as hard as a stop does.
+        """
+        way = np.abs(self.target - self.start)
+        if self.duration_s <= 0:
+            return np.zeros_like(way)
+        limits = _path_limits(way, self.limits)
+        furthest = 1.0
+        for t_s in np.linspace(0.0, self.duration_s, 400):
+            s, ds, dds = self.path.state(float(t_s))
+            furthest = max(furthest, s + stop_distance(ds, limits, acceleration=dds, reaction_s=reaction_s))
+        return np.asarray((furthest - 1.0) * way, dtype=np.float64)
+
 
 @dataclass(frozen=True, slots=True)
 class StopMotion:

@@ -17,7 +17,12 @@ from isoalign.interlocks.model import LINEAR_AXES
 RECORDS_KEPT = 64
 
 Path = tuple[tuple[float, ...], ...]
-"""Positions at which a motion rests, its start and target included: IEC 61217, mm and degrees; straight in between."""
+"""Where everything rests, from the start of a motion to its target; straight in between.
+
+Of each place the table top's values, IEC 61217, mm and degrees; where there is a gantry its angle in degrees and the
+place of its imager arm, 0 stowed to 1 extended.
+"""
+ARM_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,13 @@ class DryRunBook:
     expiry_s : float
         A record is good for this long.
     tolerance_mm, tolerance_deg : float
-        So near to the positions of a dry run those of a motion must be, axis by axis.
+        So near to the places of a dry run those of a motion must be, axis by axis.
     """
 
     def __init__(self, *, expiry_s: float, tolerance_mm: float = 1.0, tolerance_deg: float = 0.2) -> None:
         self._expiry_s = expiry_s
-        self._tolerances = tuple(tolerance_mm if axis in LINEAR_AXES else tolerance_deg for axis in AXES)
+        couch = tuple(tolerance_mm if axis in LINEAR_AXES else tolerance_deg for axis in AXES)
+        self._tolerances = (*couch, tolerance_deg, ARM_TOLERANCE)
         self._records: deque[DryRun] = deque(maxlen=RECORDS_KEPT)
 
     def add(self, record: DryRun) -> None:
@@ -65,7 +71,7 @@ class DryRunBook:
 
     def _is_near(self, first: Path, second: Path) -> bool:
         return len(first) == len(second) and all(
-            abs(a - b) <= tolerance
+            len(one) == len(other)
+            and all(abs(a - b) <= most for a, b, most in zip(one, other, self._tolerances, strict=False))
             for one, other in zip(first, second, strict=True)
-            for a, b, tolerance in zip(one, other, self._tolerances, strict=True)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -49,6 +50,28 @@ def facts_group(parts: Sequence[RenderableType], facts: Sequence[tuple[str, str]
     for name, value in facts:
         table.add_row(name, value)
     return Group(*parts, Text(""), table) if parts else Group(table)
+
+
+class OpenRule(Protocol):
+    """A rule of the interlock chain that is not fulfilled."""
+
+    @property
+    def rule_id(self) -> str:
+        """Its name."""
+
+    @property
+    def text(self) -> str:
+        """What is amiss."""
+
+    @property
+    def latched(self) -> bool:
+        """Whether it stays until somebody clears it."""
+
+
+def interlock_facts(interlocks: Sequence[OpenRule]) -> list[tuple[str, str]]:
+    """What keeps everything from moving, for :func:`facts_group`."""
+    held = {True: "latched, needs a clear", False: "goes with its cause"}
+    return [("interlock", f"{one.rule_id}: {one.text} ({held[one.latched]})") for one in interlocks]
 
 
 def motion_table(start: ReadOut, changes: Sequence[float], target: ReadOut, towards: Sequence[float]) -> Table:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isoalign.devices.client import DeviceClient
-from isoalign.devices.errors import IpcError, NoDaemonFound, PeerGone, SeveralDaemons
+from isoalign.devices.errors import IpcError, NoDaemonFound, NotPresent, PeerGone, SeveralDaemons
+from isoalign.devices.gantry_status import GantryPlan, GantryProgress, GantrySummary
 from isoalign.devices.image_log import decode_image_records
 from isoalign.devices.ipc import answers
 from isoalign.devices.link_decode import LinkLine, decode_records, line_in_words
@@ -29,6 +30,9 @@ from isoalign.records import Technique
 __all__ = [
     "WAITING_FOR_ENABLE",
     "DecodedLog",
+    "GantryPlan",
+    "GantryProgress",
+    "GantrySummary",
     "LinkLine",
     "MotionPlan",
     "MotionProgress",
@@ -36,16 +40,22 @@ __all__ = [
     "ReplaySummary",
     "RoomDeviceStatus",
     "carry_out",
+    "carry_out_gantry",
     "clear",
     "decode_log",
     "expose",
     "find_socket",
     "hold",
     "line_in_words",
+    "prepare_arm",
     "prepare_move",
+    "prepare_rotation",
+    "read_gantry_status",
     "read_status",
     "replay_summary",
 ]
+
+T = TypeVar("T")
 
 CONNECT_S = 2.0
 
@@ -87,6 +97,14 @@ def read_status(path: Path) -> RoomDeviceStatus:
     return asyncio.run(read())
 
 
+def read_gantry_status(path: Path) -> tuple[RoomDeviceStatus, GantrySummary]:
+    """The devices now, and gantry and imager arm among them; raises NotPresent in a room without a gantry."""
+    found = read_status(path)
+    if found.gantry is None:
+        raise NotPresent("this room has no gantry")
+    return found, found.gantry
+
+
 def read_faults(path: Path, number: int) -> dict[str, Any]:
     """The latest faults, and what was seen around one of them; 0 is the latest."""
 
@@ -122,19 +140,7 @@ def carry_out(path: Path, plan: MotionPlan, on_progress: Callable[[MotionProgres
                 on_progress(step)
         return position
 
-    async def move() -> TableTopPosition:
-        async with await _client(path) as client:
-            # in a task of its own, so that Hold is sent before the motion is left: it names the cause
-            following = asyncio.create_task(follow(client), name="move")
-            try:
-                return await asyncio.shield(following)
-            except asyncio.CancelledError:
-                with contextlib.suppress(IpcError):
-                    await client.hold("Ctrl-C at the command line")
-                await asyncio.gather(following, return_exceptions=True)
-                raise
-
-    return asyncio.run(move())
+    return _followed(path, follow)
 
 
 def hold(path: Path, reason: str) -> None:
@@ -184,6 +190,60 @@ def decode_log(path: Path) -> DecodedLog:
     header, records = read_log(path)
     lines = decode_image_records(records) if header.holds_images else decode_records(records)
     return DecodedLog(header.link, header.device.name, header.began_at, header.monotonic_s, lines)
+
+
+def prepare_rotation(
+    path: Path, target_deg: float, *, speed_deg_per_s: float | None = None, dry_run: bool = False
+) -> GantryPlan:
+    """Check a rotation of the gantry; nothing moves. The plan can be carried out by :func:`carry_out_gantry`."""
+
+    async def prepare() -> GantryPlan:
+        async with await _client(path) as client:
+            return await client.prepare_rotation(target_deg, speed_deg_per_s=speed_deg_per_s, dry_run=dry_run)
+
+    return asyncio.run(prepare())
+
+
+def prepare_arm(path: Path, end: str, *, dry_run: bool = False) -> GantryPlan:
+    """Check a move of the imager arm to "stowed" or "extended"; nothing moves."""
+
+    async def prepare() -> GantryPlan:
+        async with await _client(path) as client:
+            return await client.prepare_arm(end, dry_run=dry_run)
+
+    return asyncio.run(prepare())
+
+
+def carry_out_gantry(path: Path, plan: GantryPlan, on_progress: Callable[[GantryProgress], None]) -> GantryProgress:
+    """Carry out a plan of gantry or imager arm and return where they have arrived. Ctrl-C holds them and raises
+    KeyboardInterrupt.
+    """
+
+    async def follow(client: DeviceClient) -> GantryProgress:
+        last = GantryProgress(WAITING_FOR_ENABLE, plan.start_deg, plan.arm, 0.0, plan.duration_s, 0.0)
+        async with aclosing(client.execute_gantry(plan)) as steps:
+            async for step in steps:
+                last = step
+                on_progress(step)
+        return last
+
+    return _followed(path, follow)
+
+
+def _followed(path: Path, follow: Callable[[DeviceClient], Coroutine[Any, Any, T]]) -> T:
+    async def move() -> T:
+        async with await _client(path) as client:
+            # in a task of its own, so that Hold is sent before the motion is left: it names the cause
+            following = asyncio.create_task(follow(client), name="move")
+            try:
+                return await asyncio.shield(following)
+            except asyncio.CancelledError:
+                with contextlib.suppress(IpcError):
+                    await client.hold("Ctrl-C at the command line")
+                await asyncio.gather(following, return_exceptions=True)
+                raise
+
+    return asyncio.run(move())
 
 
 async def _client(path: Path) -> DeviceClient:
