@@ -23,6 +23,7 @@ FAULTS = {
     "link_drop": FaultParameters("the line is cut both ways"),
     "stuck": FaultParameters("the drive does not move"),
     "runaway": FaultParameters("the drive runs at a speed of its own", {"speed": 5.0}, is_signed=True),
+    "creep": FaultParameters("the closed brakes let it creep", {"speed": 0.5}, is_signed=True),
     "secondary_drift": FaultParameters("the secondary encoder drifts", {"rate_per_s": 0.05}, is_signed=True),
     "encoder_invalid": FaultParameters("an encoder (1 primary, 2 secondary) gives no value", {"channel": 1.0}),
     "arm_unknown": FaultParameters("the switches at the ends of the imager arm's way are dead"),
@@ -131,6 +132,8 @@ class GantrySimulator:
             body.stuck.add(0)
         elif name == "runaway":
             body.runaway[0] = values["speed"]
+        elif name == "creep":
+            body.creep[0] = values["speed"]
         elif name == "secondary_drift":
             body.secondary_fault_rate[0] = values["rate_per_s"]
         elif name == "encoder_invalid":
@@ -153,6 +156,8 @@ class GantrySimulator:
             body.stuck.clear()
         elif name == "runaway":
             body.runaway.clear()
+        elif name == "creep":
+            body.creep.clear()
         elif name == "secondary_drift":
             body.secondary_fault_rate[0] = body.secondary_fault[0] = 0.0
         elif name == "encoder_invalid":

@@ -47,7 +47,9 @@ from isoalign.simulators.servo_motion import Motion, MotionTolerances
 TRAVEL_DEG = (-190.0, 190.0)
 """Ends of travel: once round and 10 degrees to spare at either end."""
 LIMITS = MotionLimits(7.0, 14.0, 80.0)
-"""So chosen that a stop from full speed, the lag of the drive included, takes less than 3 degrees."""
+"""So chosen that a stop from full speed, the lag of the drive included, takes less than 3 degrees (2.6). One that comes
+while the gantry still accelerates has to end the acceleration first and takes up to 3.7; a plan announces the longest
+way anywhere on its motion, with 20 ms until the stop is sent: 3.8."""
 TOLERANCES = MotionTolerances(
     settled=np.array([0.002]),
     settled_speed=np.array([0.01]),
