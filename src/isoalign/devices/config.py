@@ -149,6 +149,9 @@ class DaemonConfig:
         Load of the table top with which the couch may move.
     payload_change_kg : float
         The load may change by this much between plan and arrival.
+    sag_mm_per_kg, sag_deg_per_kg : float
+        Of a couch that allows for its load: so far, at most, the position that it tells sinks (vertical) and tilts
+        (pitch) for each kilogram that gets on the table. As far as that it is no motion without a command.
     drive_temperature_limit_c, panel_temperature_limit_c : float
         No motion begins with a hotter drive, no exposure with a hotter panel.
     panel_lag_limit_percent : float
@@ -188,6 +191,8 @@ class DaemonConfig:
     calibration_valid_until: datetime | None = None
     payload_range_kg: tuple[float, float] = (-2.0, 150.0)
     payload_change_kg: float = 10.0
+    sag_mm_per_kg: float = 0.0
+    sag_deg_per_kg: float = 0.0
     drive_temperature_limit_c: float = 80.0
     panel_temperature_limit_c: float = 40.0
     panel_lag_limit_percent: float = 0.5

@@ -24,7 +24,7 @@ from isoalign.devices.link import DeviceLink
 from isoalign.devices.log import lines_lost
 from isoalign.devices.pendant import Pendant
 from isoalign.devices.pulse import Pulse
-from isoalign.devices.room_state import BeamWatch, CalibrationExpiry
+from isoalign.devices.room_state import BeamWatch, CalibrationExpiry, RecentLoads
 from isoalign.devices.status import FAST, NORMAL, SERVICE, OpenInterlock, RoomDeviceStatus
 from isoalign.devices.transport import SerialTransport, TcpTransport, Transport
 from isoalign.interlocks import (
@@ -101,6 +101,8 @@ class DeviceController:
         self.monitor = InterlockMonitor(
             Settings(
                 client_limit_s=config.client_lease_s,
+                sag_mm_per_kg=config.sag_mm_per_kg,
+                sag_deg_per_kg=config.sag_deg_per_kg,
                 payload_range_kg=config.payload_range_kg,
                 payload_change_kg=config.payload_change_kg,
                 drive_temperature_limit_c=config.drive_temperature_limit_c,
@@ -117,6 +119,8 @@ class DeviceController:
         self._beats: dict[int, Observation[int]] = {}
         self._owner: int | None = None
         self._rest: tuple[float, ...] = ()
+        self._rest_payload_kg: float | None = None
+        self._loads = RecentLoads()
         self._gantry_rest_deg: float | None = None
         self._described_generation = self._gantry_described_generation = -1
         self._clearing = asyncio.Lock()
@@ -171,6 +175,8 @@ class DeviceController:
             gantry=None if turned is None else Observation(turned.value.as_report(), turned.at_s),
             gantry_session_ok=None if gantry_ok is None else Observation(gantry_ok, now_s),
             gantry_rest_deg=self._gantry_rest_deg,
+            rest_payload_kg=self._rest_payload_kg,
+            recent_payload_kg=self._loads.recent(self.payload_kg(), now_s),
         )
 
     def payload_kg(self) -> float | None:
@@ -277,7 +283,7 @@ class DeviceController:
             imagers=tuple(self.imagers),
             links={link.name: link.state.value for link in self.links()},
             couch_hears_pendant=reading is not None and reading.value.press_count is not None,
-            beam_hold_requested=self.activity is Activity.MOTION or not self.is_at_rest(),
+            beam_hold_requested=self.activity is Activity.MOTION or not self.is_all_at_rest(),
             payload_kg=self.payload_kg(),
             log_lines_lost=lines_lost(),
             gantry=None
@@ -417,7 +423,8 @@ class DeviceController:
         now_s = self.clock.monotonic_s()
         self._learn_limits()
         if self.activity is Activity.IDLE:
-            self._rest = self._rest or self._couch_rest()
+            if not self._rest:
+                self._take_couch_rest()
             self._gantry_rest_deg = self._gantry_rest() if self._gantry_rest_deg is None else self._gantry_rest_deg
         self.evaluation = self.monitor.evaluate(self.inputs(), now_s)
         if self.evaluation.tripped:
@@ -460,8 +467,12 @@ class DeviceController:
                 device.forward_client(counter)
 
     def _take_rest(self) -> None:
-        self._rest = self._couch_rest()
+        self._take_couch_rest()
         self._gantry_rest_deg = self._gantry_rest()
+
+    def _take_couch_rest(self) -> None:
+        self._rest = self._couch_rest()
+        self._rest_payload_kg = self.payload_kg()
 
     def _couch_rest(self) -> tuple[float, ...]:
         reading = None if self.couch is None else self.couch.reading

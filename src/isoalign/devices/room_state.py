@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
 
 from isoalign.clock import Clock
@@ -75,3 +76,31 @@ class CalibrationExpiry:
         if self._until is None or self._until_s is None:
             return None
         return self._clock.monotonic_s() < self._until_s and self._clock.utc() < self._until
+
+
+class RecentLoads:
+    """Least and greatest load of the table top over the last seconds.
+
+    A couch that allows for its load measures it with a filter of its own, so that the position that it tells follows
+    what gets on or off only slowly.
+    """
+
+    KEPT_S = 5.0
+    _BIN_S = 0.5
+
+    def __init__(self) -> None:
+        self._bins: deque[tuple[float, float, float]] = deque()
+
+    def recent(self, load_kg: float | None, now_s: float) -> tuple[float, float] | None:
+        """The range, with the load of now; None when that is not known."""
+        if load_kg is None:
+            return None
+        bins = self._bins
+        if bins and now_s - bins[-1][0] < self._BIN_S:
+            begun_s, least, greatest = bins.pop()
+            bins.append((begun_s, min(least, load_kg), max(greatest, load_kg)))
+        else:
+            bins.append((now_s, load_kg, load_kg))
+        while now_s - bins[0][0] > self.KEPT_S:
+            bins.popleft()
+        return min(least for _, least, _ in bins), max(greatest for _, _, greatest in bins)

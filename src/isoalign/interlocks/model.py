@@ -200,6 +200,11 @@ class Inputs:
         Whether the bar is in its middle position; ``at_s`` is when the token last advanced.
     rest : tuple of float
         Read-back when the last motion had ended; empty when unknown. For the watch over uncommanded motion.
+    rest_payload_kg : float
+        Load of the table top at that time; None when unknown.
+    recent_payload_kg : (float, float)
+        Least and greatest load of the last seconds: a position that is told follows the load only slowly. None when
+        the load is not known now.
     safety : Observation[SafetyReport]
     payload_reference_kg : float
         Load of the table top when the present motion was planned.
@@ -229,6 +234,8 @@ class Inputs:
     gantry: Observation[GantryReport] | None = None
     gantry_session_ok: Observation[bool] | None = None
     gantry_rest_deg: float | None = None
+    rest_payload_kg: float | None = None
+    recent_payload_kg: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +249,9 @@ class Settings:
     secondary_lag_s : dict of axis to float
         The secondary channel shows the position of this long ago; used to align the channels while moving. Axes that
         are not named have ``secondary_lag_default_s``.
+    sag_mm_per_kg, sag_deg_per_kg : float
+        So far, at most, the table top sinks (vertical) and tilts (pitch) for each kilogram, as a couch tells it that
+        allows for its load.
     payload_range_kg : (float, float)
         A little below zero, for the noise of the load cell, to the load with which the couch was calibrated.
     """
@@ -273,6 +283,8 @@ class Settings:
     speed_for_s: float = 0.050
     uncommanded_mm: float = 1.0
     uncommanded_deg: float = 0.2
+    sag_mm_per_kg: float = 0.0
+    sag_deg_per_kg: float = 0.0
     brake_slip_mm_per_s: float = 1.0
     brake_slip_deg_per_s: float = 0.2
     brake_slip_for_s: float = 0.100

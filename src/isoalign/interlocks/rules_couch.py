@@ -186,7 +186,7 @@ def speed(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
 
 
 def uncommanded(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
-    """The couch stays where it was when the last motion had ended."""
+    """The couch stays where it was when the last motion had ended, but for what a change of its load explains."""
     report = couch_report(inputs, settings, now_s)
     if isinstance(report, Trouble):
         return report
@@ -194,9 +194,20 @@ def uncommanded(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | N
         return None if report.standstill else Trouble("the couch moves without a command")
     for axis, rest in zip(report.axes, inputs.rest, strict=True):
         limit = choose(axis.axis, settings.uncommanded_mm, settings.uncommanded_deg)
-        if not abs(axis.primary - rest) <= limit:
+        sunk, risen = _sag(axis.axis, inputs, settings)
+        if not sunk - limit <= axis.primary - rest <= risen + limit:
             return Trouble(f"{axis.axis} moved by {axis.primary - rest:.2f} {axis.unit} without a command")
     return None
+
+
+def _sag(axis: str, inputs: Inputs, settings: Settings) -> tuple[float, float]:
+    """From where to where what got on or off may have moved the table top since the last motion; 0 to 0 if nothing."""
+    per_kg = {"vertical": settings.sag_mm_per_kg, "pitch": settings.sag_deg_per_kg}.get(axis, 0.0)
+    rest_kg, loads_kg = inputs.rest_payload_kg, inputs.recent_payload_kg
+    if not per_kg or rest_kg is None or loads_kg is None:
+        return 0.0, 0.0
+    least_kg, greatest_kg = loads_kg
+    return min(0.0, -per_kg * (greatest_kg - rest_kg)), max(0.0, -per_kg * (least_kg - rest_kg))
 
 
 def still_while_exposing(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:

@@ -180,3 +180,23 @@ def test_nonsense_is_refused(wrong: float) -> None:
     for bad in (0.0, -1.0, wrong):
         with pytest.raises(InvalidGeometry):
             MotionLimits(50.0, bad, 6000.0)
+
+
+@given(st.floats(0.5, 60.0), limits_strategy, st.floats(0.0, 0.1), st.floats(0.0, 1.0))
+def test_no_stop_ends_farther_beyond_the_target_than_announced(
+    way: float, limits: MotionLimits, reaction_s: float, at: float
+) -> None:
+    """A stop that begins late, from the speed that the motion had when it was asked for."""
+    profile = plan_synchronised([3.0], [3.0 - way], [limits])
+    overrun = float(profile.largest_overrun(reaction_s)[0])
+    _, velocity, _ = profile.state(at * profile.duration_s)
+    stop = profile.stop_at(at * profile.duration_s)
+    end = float(stop.state(stop.duration_s)[0][0]) + float(velocity[0]) * reaction_s
+    beyond = (3.0 - way) - end
+    assert beyond <= overrun + 1e-4 * way
+    assert 0.0 <= overrun <= limits.speed * reaction_s + 1e-6 * way
+
+
+def test_a_motion_that_is_stopped_at_once_does_not_pass_its_target() -> None:
+    assert plan_synchronised([0.0], [90.0], [LIMITS]).largest_overrun()[0] == pytest.approx(0.0, abs=1e-6)
+    assert plan_synchronised([5.0], [5.0], [LIMITS]).largest_overrun(1.0)[0] == 0.0

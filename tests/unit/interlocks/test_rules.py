@@ -330,3 +330,32 @@ def test_motion_without_a_command_and_without_a_known_rest(
     unknown = replace(inputs_at(10.0, IDLE), rest=())
     assert tripped(unknown, settings) == []
     assert tripped(spoil_report(unknown, standstill=False), settings, 0.1) == ["uncommanded-motion"]
+
+
+@pytest.mark.parametrize(
+    ("vertical_mm", "loads_kg", "is_open"),
+    [
+        (-2.4, (0.0, 100.0), False),  # 1 mm, and 1.5 mm of sag
+        (-2.6, (0.0, 100.0), True),
+        (-2.4, (0.0, 80.0), True),
+        (1.1, (0.0, 100.0), True),  # no load lifts it
+        (2.4, (-100.0, 0.0), False),  # somebody got off
+        (-1.1, (-100.0, 0.0), True),
+        (-1.1, None, True),  # a load that is not known explains nothing
+    ],
+)
+def test_what_a_load_explains_is_no_motion_without_a_command(
+    settings: Settings,
+    inputs_at: Make,
+    spoil_axis: Make,
+    vertical_mm: float,
+    loads_kg: tuple[float, float] | None,
+    is_open: bool,
+) -> None:
+    """Regression: somebody who got on a couch that tells its sag was taken for motion without a command."""
+    at_mm = POSITION[2] + vertical_mm
+    moved = spoil_axis(inputs_at(10.0, IDLE), "vertical", primary=at_mm, secondary=at_mm)
+    explained = replace(moved, rest_payload_kg=0.0, recent_payload_kg=loads_kg)
+    sagging = replace(settings, sag_mm_per_kg=0.015)
+    assert tripped(explained, sagging) == (["uncommanded-motion"] if is_open else [])
+    assert tripped(explained, settings) == ["uncommanded-motion"], "of a couch that does not allow for its load"
