@@ -19,7 +19,7 @@ from isoalign.devices.couch import Couch
 from isoalign.devices.errors import InterlockOpen, MotionBusy, NotPresent, StaleState
 from isoalign.devices.gantry import Gantry
 from isoalign.devices.gantry_status import summary_of
-from isoalign.devices.imager import Imager
+from isoalign.devices.imager import KvImager
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.log import lines_lost
 from isoalign.devices.pendant import Pendant
@@ -97,7 +97,7 @@ class DeviceController:
         self.patient_epoch = 0
         self._calibration = CalibrationExpiry(config.calibration_valid_until, clock)
         self._payload_reference_kg: float | None = None
-        self._exposing: tuple[Imager, ...] = ()
+        self._exposing: tuple[KvImager, ...] = ()
         self.monitor = InterlockMonitor(
             Settings(
                 client_limit_s=config.client_lease_s,
@@ -131,7 +131,7 @@ class DeviceController:
         """The links of all devices."""
         links = [device.link for device in (self.couch, self.pendant, self.gantry) if device is not None]
         for imager in self.imagers.values():
-            links += [imager.generator, imager.panel]
+            links += [imager.generator.link, imager.panel.link]
         return links
 
     def start(self) -> None:
@@ -309,7 +309,7 @@ class DeviceController:
             self.plan_epoch += 1  # what was planned beside the gantry as it stood does not hold any more
         self.evaluate()
 
-    def begin_exposure(self, imagers: Sequence[Imager]) -> None:
+    def begin_exposure(self, imagers: Sequence[KvImager]) -> None:
         """An exposure of some imagers begins now; the rules that go with it count from now on."""
         self._exposing = tuple(imagers)
         self.activity = Activity.EXPOSURE
@@ -500,9 +500,9 @@ class DeviceController:
         self.monitor.settings = replace(self.monitor.settings, soft_limits=inside, secondary_lag_s=lags)
         self._rest = ()
 
-    def _imager(self, address: ImagerAddress) -> Imager:
+    def _imager(self, address: ImagerAddress) -> KvImager:
         limit = self.config.panel_lag_limit_percent
-        return Imager(address, self.clock, lag_limit_percent=limit, on_report=self.evaluate)
+        return KvImager(address, self.clock, lag_limit_percent=limit, on_report=self.evaluate)
 
     def _learn_gantry(self) -> None:
         gantry = self.gantry

@@ -67,7 +67,7 @@ class DeviceDaemon:
                 link.tap = self._recorder.channel(link.name, link.session.kind)
             for imager in self.controller.imagers.values():
                 channel = self._recorder.channel(f"image {imager.name}", DeviceKind.PANEL, schema=IMAGE_SCHEMA)
-                imager.image_tap = ImageTap(channel, pixels=self._recorder.pixels)
+                imager.panel.image_tap = ImageTap(channel, pixels=self._recorder.pixels)
         self.clearance = None if config.clearance is None else ClearanceChecker(config.clearance)
         self._motion = MotionRunner(self.controller, self.clearance)
         self._gantry_motion = GantryMotionRunner(self.controller, self.clearance)

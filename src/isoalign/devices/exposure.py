@@ -10,7 +10,7 @@ import structlog
 
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import ImagerSilent, InterlockOpen, UnknownImager
-from isoalign.devices.imager import CONNECT_S, Imager
+from isoalign.devices.imager import CONNECT_S, KvImager
 from isoalign.devices.status import RawImage
 from isoalign.errors import IsoalignError
 from isoalign.geometry import TableTopPosition
@@ -62,7 +62,7 @@ class ExposureRunner:
                 imager.finish()
             controller.end()
 
-    async def _take(self, imagers: Sequence[Imager], technique: Technique) -> tuple[RawImage, ...]:
+    async def _take(self, imagers: Sequence[KvImager], technique: Technique) -> tuple[RawImage, ...]:
         limit_s = self._controller.config.exposure_limit_s
         due_s = asyncio.get_running_loop().time() + limit_s
 
@@ -89,7 +89,7 @@ class ExposureRunner:
         _log.info("exposure.done", imagers=[image.imager for image in images], exposures=numbers)
         return tuple(images)
 
-    async def _require_ready(self, imagers: Sequence[Imager]) -> None:
+    async def _require_ready(self, imagers: Sequence[KvImager]) -> None:
         """What would end an exposure of these imagers at once keeps it from beginning."""
         if not await self._controller.changed.until(lambda: all(one.is_reporting() for one in imagers), CONNECT_S):
             silent = next(one for one in imagers if not one.is_reporting())
@@ -109,7 +109,7 @@ class ExposureRunner:
             return None
         return couch.fresh_reading(self._controller.monitor.settings.state_limit_s).position
 
-    def _named(self, names: Sequence[str]) -> list[Imager]:
+    def _named(self, names: Sequence[str]) -> list[KvImager]:
         known = self._controller.imagers
         unknown = [name for name in names if name not in known]
         if unknown or not names or len(set(names)) < len(names):
