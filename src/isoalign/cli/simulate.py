@@ -79,6 +79,31 @@ def imager(*options: Options) -> int:
 
 
 @simulate.command
+def generator(*options: Options) -> int:
+    """Start an X-ray generator simulator alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators generator (its --help lists them), e.g. --beam with the truth address of
+        a panel that its X-rays hit; and --json.
+    """
+    return _one("generator", options)
+
+
+@simulate.command
+def panel(*options: Options) -> int:
+    """Start a flat panel simulator alone, print its addresses and run until Ctrl-C.
+
+    Parameters
+    ----------
+    options
+        Those of python -m isoalign.simulators panel (its --help lists them), e.g. --name A; and --json.
+    """
+    return _one("panel", options)
+
+
+@simulate.command
 def pendant(*options: Options) -> int:
     """Start the pendant simulator alone, print its addresses and run until Ctrl-C.
 

@@ -1,4 +1,4 @@
-"""``python -m isoalign.simulators couch|imager|pendant|gantry|link``: one simulator as a process of its own."""
+"""``python -m isoalign.simulators KIND``: one simulator as a process of its own; ``KINDS`` says of which there are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from isoalign.simulators.process import add_arguments
 KINDS = {
     "couch": "six-axis couch on a pseudo-terminal",
     "imager": "generator and flat panel of one kV imager on TCP",
+    "generator": "X-ray generator of one kV imager on TCP, by itself",
+    "panel": "flat panel of one kV imager on TCP, by itself",
     "pendant": "hand pendant with the enabling switch on TCP",
     "gantry": "gantry with the kV imager arm on TCP",
     "link": "a line between a driver and a simulator, to be spoiled by command",

@@ -18,6 +18,7 @@ from isoalign.errors import IsoalignError
 from isoalign.protocol import ImageFrame, Message, RecordReader, image_records
 from isoalign.protocol.errors import FrameError
 from isoalign.protocol.messages import ImageRelease, ImageResend
+from isoalign.simulators.beam_path import BeamSender, beam_from, beam_on, beam_over
 from isoalign.simulators.errors import CannotRender, InvalidTruthRequest, UnknownFault
 from isoalign.simulators.fault_table import FaultParameters
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
@@ -52,6 +53,10 @@ FAULTS = {
 }
 GENERATOR_FAULTS = frozenset({"no_ready", "expose_fails", "expose_hangs", "technique_unwatched"})
 PANEL_FAULTS = frozenset({"torn_frame", "duplicate_frame", "stale_image", "wrong_exposure"})
+GENERATOR, PANEL = "generator", "panel"
+BOTH = frozenset({GENERATOR, PANEL})
+OF_GENERATOR = GENERATOR_FAULTS | {"technique_off", "tube_hot", "door_open", "door_opens"}
+"""All that a generator by itself can play, besides being silent; a panel plays the others."""
 COUCH_TRUTH_TIMEOUT_S = 2.0
 FLAT_FIELD_COUNTS = 12_000
 
@@ -158,7 +163,14 @@ class ImageConnection:
 
 
 class ImagerSimulator:
-    """One kV imager: what joins generator, panel, patient and truth; ``FAULTS`` says what it can play wrong."""
+    """One kV imager: what joins generator, panel, patient and truth; ``FAULTS`` says what it can play wrong.
+
+    Parameters
+    ----------
+    sides : frozenset of str
+        "generator", "panel" or both: which of them has its ports here. A generator alone sends its X-rays along
+        ``beam``, a panel alone is told of them on its truth connection.
+    """
 
     def __init__(
         self,
@@ -170,9 +182,13 @@ class ImagerSimulator:
         columns: int,
         renderer: Renderer | None,
         couch_truth: dict[str, Any] | None,
+        sides: frozenset[str] = BOTH,
+        beam: BeamSender | None = None,
     ) -> None:
         now_s = clock.monotonic_s()
         self.name = name
+        self._sides = sides
+        self._beam = beam
         self._clock = clock
         self._renderer = renderer
         self._couch_truth = couch_truth
@@ -194,8 +210,8 @@ class ImagerSimulator:
             now_s=now_s,
             seed=seed,
             serial_number=f"SIM-GEN-{name}"[:16],
-            on_xrays=self._xrays,
-            on_xrays_over=self.panel.xrays_over,
+            on_xrays=self._shines,
+            on_xrays_over=self._shines_no_more,
         )
         self.images = ImageConnection(lambda: self.panel.frame, self.panel.release)
         self.stream = PanelStream(
@@ -211,21 +227,33 @@ class ImagerSimulator:
         self.panel_line = TcpDevice(self.panel, clock)
 
     async def start(self) -> None:
-        """Open the three ports."""
-        await self.generator_line.start()
-        await self.panel_line.start()
-        await self.images.start()
+        """Open the ports, three for a whole imager."""
+        if GENERATOR in self._sides:
+            await self.generator_line.start()
+        if PANEL in self._sides:
+            await self.panel_line.start()
+            await self.images.start()
+
+    def addresses(self) -> Request:
+        """Of the ports that are open."""
+        generator = {"generator": self.generator_line.address} if GENERATOR in self._sides else {}
+        panel = {"panel": self.panel_line.address, "image": self.images.address} if PANEL in self._sides else {}
+        return {"name": self.name, **generator, **panel}
 
     async def close(self) -> None:
         """Close everything."""
+        if self._beam is not None:
+            await self._beam.close()
         tasks = [*self._reading, *([self._pose] if self._pose else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.stream.close()
-        self.images.close()
-        await self.generator_line.close()
-        await self.panel_line.close()
+        if PANEL in self._sides:
+            self.images.close()
+            await self.panel_line.close()
+        if GENERATOR in self._sides:
+            await self.generator_line.close()
         if self._renderer is not None:
             await self._renderer.close()
 
@@ -233,23 +261,28 @@ class ImagerSimulator:
         """One request on the truth connection."""
         action = request["do"]
         if action == "truth":
+            phases = {GENERATOR: self.generator.phase.name, PANEL: self.panel.phase.name}
             return {
                 "name": self.name,
-                "generator": self.generator.phase.name,
-                "panel": self.panel.phase.name,
+                **{side: phase for side, phase in phases.items() if side in self._sides},
                 "exposures": self.exposures,
                 "position": self.last_position,
                 "faults": sorted(self._active),
                 "t_s": self._clock.monotonic_s(),
             }
-        if action == "stream":
+        if action == "beam" and self._sides == {PANEL}:
+            self._hit(request)
+            return {"ok": True}
+        if action == "stream" and PANEL in self._sides:
             given = {key: value for key, value in request.items() if key not in {"do", "exposure_id"}}
             self.stream.start(int(request["exposure_id"]), given)
             return {"ok": True}
         if action == "streamed":
             return {"running": self.stream.is_running, **asdict(self.stream.truth)}
         if action not in {"fault", "clear"}:
-            raise InvalidTruthRequest(f"unknown request {action!r}; known are truth, stream, streamed, fault, clear")
+            raise InvalidTruthRequest(
+                f"unknown request {action!r}; known are truth, stream, streamed, fault, clear; beam"
+            )
         self._set_fault(request, active=action == "fault")
         _log.info("imager.fault", action=action, fault=request.get("name"))
         return {"ok": True}
@@ -261,8 +294,10 @@ class ImagerSimulator:
                 self._play(one, {}, None, active=False)
             self._active.clear()
             return
-        if name not in FAULTS:
-            raise UnknownFault(f"the imager cannot play the fault {name!r}; it can: {', '.join(FAULTS)}")
+        playable = [one for one in FAULTS if self._can_play(one)]
+        if name not in playable:
+            what = "imager" if self._sides == BOTH else next(iter(self._sides))
+            raise UnknownFault(f"the {what} cannot play the fault {name!r}; it can: {', '.join(playable)}")
         name = str(name)
         device = request.get("device", "panel" if name == "silent" and active else None)
         if device is not None and (name != "silent" or device not in {"generator", "panel"}):
@@ -270,6 +305,9 @@ class ImagerSimulator:
         given = {key: value for key, value in request.items() if key not in {"do", "name", "device"}}
         self._play(name, FAULTS[name].resolve(name, given) if active else {}, device, active=active)
         self._active.add(name) if active else self._active.discard(name)
+
+    def _can_play(self, name: str) -> bool:
+        return name == "silent" or self._sides == BOTH or (name in OF_GENERATOR) == (self._sides == {GENERATOR})
 
     def _play(self, name: str, values: dict[str, float], device: str | None, *, active: bool) -> None:
         if name == "silent":
@@ -303,6 +341,27 @@ class ImagerSimulator:
         elif name == "door_opens":
             self.generator.door_opens_at = values.get("part")
             self.generator.door_is_open = self.generator.door_is_open and active
+
+    def _shines(self, exposure_id: int, now_s: float) -> None:
+        if PANEL in self._sides:
+            self._xrays(exposure_id, now_s)
+        elif self._beam is not None:
+            self._beam.send(beam_on())
+
+    def _shines_no_more(self, measured: MeasuredExposure, now_s: float) -> None:
+        if PANEL in self._sides:
+            self.panel.xrays_over(measured, now_s)
+        elif self._beam is not None:
+            self._beam.send(beam_over(measured))
+
+    def _hit(self, request: Request) -> None:
+        """X-rays from elsewhere begin, or have ended."""
+        measured, now_s = beam_from(request), self._clock.monotonic_s()
+        if measured is None:
+            self._xrays(0, now_s)
+        else:
+            self.panel.xrays_over(measured, now_s)
+            self.panel_line.run_once()
 
     def _xrays(self, exposure_id: int, now_s: float) -> None:
         """X-rays begin: the couch is where it is now."""
@@ -393,6 +452,13 @@ async def start(options: argparse.Namespace) -> Simulation:
     IsoalignError
         When the scene cannot be rendered.
     """
+    return await start_sides("imager", options, BOTH)
+
+
+async def start_sides(
+    kind: str, options: argparse.Namespace, sides: frozenset[str], beam: BeamSender | None = None
+) -> Simulation:
+    """Start one side of an imager, or both, on the running loop."""
     renderer: Renderer | None = None
     described: dict[str, Any] = {"rows": options.rows, "columns": options.columns, "couch_truth": None}
     if options.scene is not None:
@@ -410,16 +476,11 @@ async def start(options: argparse.Namespace) -> Simulation:
         columns=int(described["columns"]),
         renderer=renderer,
         couch_truth=described["couch_truth"],
+        sides=sides,
+        beam=beam,
     )
     await simulator.start()
-    facts: Request = {
-        "kind": "imager",
-        "name": options.name,
-        "generator": simulator.generator_line.address,
-        "panel": simulator.panel_line.address,
-        "image": simulator.images.address,
-    }
-    return Simulation(facts, simulator.answer, simulator.close)
+    return Simulation({"kind": kind, **simulator.addresses()}, simulator.answer, simulator.close)
 
 
 def main(options: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ def test_a_room_is_what_simulate_starts(asked: dict[str, Any], capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out)["simulators"] == READY
 
 
-@pytest.mark.parametrize("kind", ["couch", "imager", "pendant", "gantry"])
+@pytest.mark.parametrize("kind", ["couch", "imager", "generator", "panel", "pendant", "gantry"])
 def test_one_simulator_gets_its_own_options(
     asked: dict[str, Any], capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
