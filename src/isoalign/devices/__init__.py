@@ -8,7 +8,7 @@ DICOM, rendering or matching can delay a stop.
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.gantry_reading import TriggerEvent
-from isoalign.devices.gantry_status import ConeBeamPlan, GantryPlan, GantryProgress, GantrySummary
+from isoalign.devices.gantry_status import ConeBeamPlan, GantryClearance, GantryPlan, GantryProgress, GantrySummary
 from isoalign.devices.status import (
     ARRIVED,
     DIRECT,
@@ -33,6 +33,7 @@ __all__ = [
     "WAITING_FOR_ENABLE",
     "ConeBeamPlan",
     "DeviceClient",
+    "GantryClearance",
     "GantryPlan",
     "GantryProgress",
     "GantrySummary",

@@ -98,7 +98,7 @@ async def checked_room(bare_room: Any, start_machines: Callable[[Any], Awaitable
     bare_room.gantry = await bare_room.start("isoalign.simulators", *gantry)
     await bare_room.start_daemon(
         gantry=bare_room.gantry.ready["gantry"],
-        clearance={"room": ROOM, "timeout_s": 10.0},
+        clearance={"room": ROOM, "timeout_s": 30.0},
     )
     async with await bare_room.connect(clear=False) as client:
         async with asyncio.timeout(DEADLINE_S):
