@@ -17,6 +17,12 @@ from isoalign.devices.client import DeviceClient
 pytestmark = pytest.mark.system
 
 
+@pytest.fixture(autouse=True)
+def started_anew(bare_room: Any) -> None:
+    """Every program is started as a user's is."""
+    bare_room.prepared = False
+
+
 def run(*arguments: str, stdin: str | None = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isoalign.devices.daemon", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
