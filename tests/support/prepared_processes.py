@@ -27,6 +27,8 @@ ROOM = (
     "isoalign.dicom.archive",
     "isoalign.cli.demo",
     "isoalign.room.demo",
+    "isoalign.registration",
+    "loaded_numba",
 )
 DEVICES = (
     "isoalign.cli.couch",

@@ -17,7 +17,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,23 @@ class DeviceRoom:
             await client.clear("test begins", "Test")
         return client
 
+    async def back_to_start(self, client: DeviceClient) -> None:
+        """A room that another test has used is as it was when it began: brought there, and looked at."""
+        await self.bar("release")
+        for fault in (await self.truth())["faults"]:
+            await self.clear_fault(fault)
+        await self.until_standstill()
+        await client.clear("test begins", "Test")
+        await self.until_couch_hears_pendant(client)
+        if (await self.truth())["position"] != pytest.approx(START, abs=0.1):
+            await self.move(client, START)
+        truth, status = await self.truth(), await client.status()
+        assert truth["position"] == pytest.approx(START, abs=0.1)
+        assert (truth["standstill"], truth["stop_cause"]) == (True, None)
+        assert not truth["faults"]
+        assert (status.activity, status.interlocks, status.motion_permitted) == ("idle", (), True)
+        assert status.first_fault is None
+
     async def until_couch_hears_pendant(self, client: DeviceClient) -> None:
         """A press of the bar before that is a base line and moves nothing."""
         async with asyncio.timeout(DEADLINE_S):
@@ -337,6 +354,14 @@ async def bare_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
     room = DeviceRoom(tmp_path_factory.mktemp("r"))
     yield room
     await room.end_all()
+
+
+@pytest.fixture(scope="module")
+def lasting_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceRoom]:
+    """Of real processes, for several tests; each begins with :meth:`DeviceRoom.back_to_start`."""
+    room = DeviceRoom(tmp_path_factory.mktemp("l"))
+    yield room
+    asyncio.run(room.end_all())
 
 
 @pytest.fixture

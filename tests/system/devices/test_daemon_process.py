@@ -28,6 +28,7 @@ def run(*arguments: str, stdin: str | None = "") -> subprocess.CompletedProcess[
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
 
 
+@pytest.mark.timeless
 def test_wrong_key_is_named_on_stderr_as_json(tmp_path: Path) -> None:
     path = tmp_path / "daemon.json"
     path.write_text('{"socket": "/tmp/x", "colour": 1}')
@@ -40,6 +41,7 @@ def test_wrong_key_is_named_on_stderr_as_json(tmp_path: Path) -> None:
     assert error["hint"]
 
 
+@pytest.mark.timeless
 def test_missing_file(tmp_path: Path) -> None:
     ended = run("--config", str(tmp_path / "none.json"))
     assert ended.returncode == 2

@@ -359,6 +359,7 @@ def test_an_imager_sees_the_couch_where_it_truly_is(start: Started, tmp_path: Pa
     assert rows.mean() - 63.5 == pytest.approx(0.0, abs=0.7)
 
 
+@pytest.mark.timeless
 def test_an_imager_with_a_bad_scene_does_not_start(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "isoalign.simulators", "imager", "--name", "A", "--scene", str(tmp_path / "none.json")],
