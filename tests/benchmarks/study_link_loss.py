@@ -57,7 +57,9 @@ REACH = np.array([60.0, 90.0, 60.0, 2.5, 2.5, 5.0])
 
 def fault_room() -> Any:
     """The room of processes that the system tests use."""
-    path = Path(__file__).resolve().parents[1] / "system" / "devices" / "conftest.py"
+    tests = Path(__file__).resolve().parents[1]
+    sys.path.insert(0, str(tests / "support"))  # as pytest is told in pyproject.toml
+    path = tests / "system" / "devices" / "conftest.py"
     spec = importlib.util.spec_from_file_location("device_room", path)
     assert spec is not None
     assert spec.loader is not None

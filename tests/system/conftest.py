@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prepared_processes import IN_PLACE_OF_SUBPROCESS
 
 from isoalign.dicom.objects import write_file
 from isoalign.geometry import TableTopPosition, planned_fixed_from_dicom, setup_error
@@ -93,7 +94,13 @@ class RunningRoom:
 
 
 @pytest.fixture
-def simulated_room(case: Case, tmp_path: Path) -> Iterator[Callable[..., SimulatedRoom]]:
+def prepared_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rooms' processes are forked from one that has loaded their modules; demonstrations start theirs as a user's."""
+    monkeypatch.setattr("isoalign.room.processes.subprocess", IN_PLACE_OF_SUBPROCESS)
+
+
+@pytest.fixture
+def simulated_room(case: Case, tmp_path: Path, prepared_processes: None) -> Iterator[Callable[..., SimulatedRoom]]:
     """Make rooms with the built-in patient on the couch; every process is stopped afterwards."""
     rooms: list[SimulatedRoom] = []
 

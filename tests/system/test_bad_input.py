@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import prepared_processes
 import pydicom
 import pytest
 
@@ -128,14 +128,13 @@ CASES = [
 ]
 
 
+@pytest.mark.timeless
 @pytest.mark.parametrize("wrong", CASES, ids=lambda wrong: wrong.spoil.__name__)
 def test_spoiled_case_folder(wrong: Wrong, case_folder: Path, tmp_path: Path) -> None:
     arguments = wrong.spoil(case_folder)
     output = tmp_path / "output"
     command = [sys.executable, "-m", "isoalign.cli", "demo", "--json", "--case", str(case_folder)]
-    run = subprocess.run(
-        [*command, "--output", str(output), *arguments], capture_output=True, text=True, timeout=100, check=False
-    )
+    run = prepared_processes.run([*command, "--output", str(output), *arguments], timeout_s=100)
     assert run.returncode not in (0, 1), run.stderr
     assert "Traceback" not in run.stderr
     error = json.loads(run.stdout)["error"]
@@ -149,6 +148,7 @@ def test_spoiled_case_folder(wrong: Wrong, case_folder: Path, tmp_path: Path) ->
     assert left == []
 
 
+@pytest.mark.timeless
 def test_naming_the_structure_set_by_file_answers_the_question(case_folder: Path) -> None:
     from isoalign.room.cases import read_case
 

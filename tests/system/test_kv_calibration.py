@@ -50,6 +50,7 @@ def planted_geometry(believed: ProjectionGeometry, off: ImagerMisalignment) -> P
     return ProjectionGeometry.from_axis(moved, believed.grid)
 
 
+@pytest.mark.usefixtures("prepared_processes")
 def test_the_script_recovers_planted_misalignments(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """A room of couch and pendant simulators and the device daemon, with truth from the couch itself.
 
 Of real processes, or, in a test marked ``lockstep``, of the same programs on the test's own loop in virtual time.
+Real ones are forked from a process that has loaded their modules (:mod:`prepared_processes`), unless a test is about
+how they start.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prepared_processes import PreparedProcess
 
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.config import load_daemon_config
@@ -52,10 +55,11 @@ def iec(*values: float) -> TableTopPosition:
 class Child:
     """One process that says ready on stdout; its log is kept for the report of a failed test."""
 
-    def __init__(self, module: str, *arguments: str, log: Path) -> None:
+    def __init__(self, module: str, *arguments: str, log: Path, prepared: bool = True) -> None:
         self.log = log
+        begin: type[PreparedProcess | subprocess.Popen[str]] = PreparedProcess if prepared else subprocess.Popen
         with log.open("w") as errors:
-            self.process = subprocess.Popen(
+            self.process = begin(
                 [sys.executable, *([module] if module.endswith(".py") else ["-m", module]), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -153,6 +157,7 @@ class DeviceRoom:
     """Handles of a running room: of real processes, or, in a test marked lockstep, all in virtual time."""
 
     daemon_program = "isoalign.devices.daemon"
+    prepared = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -171,9 +176,23 @@ class DeviceRoom:
         if self.is_virtual:
             child = await start_simulator(*arguments)
         else:
-            child = Child(module, *arguments, log=self.folder / f"log-{len(self.children)}.jsonl")
+            log = self.folder / f"log-{len(self.children)}.jsonl"
+            child = Child(module, *arguments, log=log, prepared=self.prepared)
         self.children.append(child)
         return child
+
+    @contextlib.asynccontextmanager
+    async def program(self, code: str, *arguments: str) -> AsyncIterator[PreparedProcess]:
+        """A program of a few lines beside the room, which is told its socket; killed at the end, also when paused."""
+        command = [sys.executable, "-c", code, self.socket, *arguments]
+        process = PreparedProcess(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(5)
+            process.stdout.close()
 
     async def end(self, child: Any) -> int:
         self.children.remove(child)
@@ -214,6 +233,23 @@ class DeviceRoom:
         if clear:
             await client.clear("test begins", "Test")
         return client
+
+    async def back_to_start(self, client: DeviceClient) -> None:
+        """A room that another test has used is as it was when it began: brought there, and looked at."""
+        await self.bar("release")
+        for fault in (await self.truth())["faults"]:
+            await self.clear_fault(fault)
+        await self.until_standstill()
+        await client.clear("test begins", "Test")
+        await self.until_couch_hears_pendant(client)
+        if (await self.truth())["position"] != pytest.approx(START, abs=0.1):
+            await self.move(client, START)
+        truth, status = await self.truth(), await client.status()
+        assert truth["position"] == pytest.approx(START, abs=0.1)
+        assert (truth["standstill"], truth["stop_cause"]) == (True, None)
+        assert not truth["faults"]
+        assert (status.activity, status.interlocks, status.motion_permitted) == ("idle", (), True)
+        assert status.first_fault is None
 
     async def until_couch_hears_pendant(self, client: DeviceClient) -> None:
         """A press of the bar before that is a base line and moves nothing."""
@@ -318,6 +354,14 @@ async def bare_room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
     room = DeviceRoom(tmp_path_factory.mktemp("r"))
     yield room
     await room.end_all()
+
+
+@pytest.fixture(scope="module")
+def lasting_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeviceRoom]:
+    """Of real processes, for several tests; each begins with :meth:`DeviceRoom.back_to_start`."""
+    room = DeviceRoom(tmp_path_factory.mktemp("l"))
+    yield room
+    asyncio.run(room.end_all())
 
 
 @pytest.fixture

@@ -76,13 +76,26 @@ def start(bare_room: Any, start_machines: Callable[[Any], Awaitable[None]]) -> C
 
 
 @pytest.fixture
-async def clear_room(start: Callable[..., Awaitable[Any]]) -> Any:
+async def own_room(start: Callable[..., Awaitable[Any]]) -> Any:
+    """For a test that ends the daemon."""
     return await start()
 
 
 @pytest.fixture
+async def clear_room(lasting_room: Any, start_machines: Callable[[Any], Awaitable[None]]) -> Any:
+    """One for all tests that leave the daemon alone."""
+    if lasting_room.daemon is None:
+        await start_machines(lasting_room)
+        await lasting_room.start_daemon(clearance={"room": ROOM, "timeout_s": 10.0})
+    return lasting_room
+
+
+@pytest.fixture
 async def planner(clear_room: Any) -> AsyncIterator[DeviceClient]:
+    """Nobody lies on the table top, and the couch is where it was at first."""
     async with await clear_room.connect() as client:
+        await client.place_patient([])
+        await clear_room.back_to_start(client)
         yield client
 
 
@@ -239,24 +252,25 @@ async def test_hold_while_the_worker_searches_voids_the_plan(clear_room: Any, pl
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["idle", "in a request"])
-async def test_worker_ends_with_a_daemon_that_is_killed(clear_room: Any, planner: DeviceClient, paused: bool) -> None:
-    pid = worker_pid(clear_room)
-    asked = None
-    if paused:
-        os.kill(pid, signal.SIGSTOP)
-        asked = asyncio.create_task(planner.prepare(BESIDE))
-        await asyncio.sleep(0.1)
-    clear_room.daemon.kill(signal.SIGKILL)
-    if paused:
-        os.kill(pid, signal.SIGCONT)
-    await until_gone(pid)
-    if asked is not None:
-        await asyncio.gather(asked, return_exceptions=True)
+async def test_worker_ends_with_a_daemon_that_is_killed(own_room: Any, paused: bool) -> None:
+    async with await own_room.connect() as client:
+        pid = worker_pid(own_room)
+        asked = None
+        if paused:
+            os.kill(pid, signal.SIGSTOP)
+            asked = asyncio.create_task(client.prepare(BESIDE))
+            await asyncio.sleep(0.1)
+        own_room.daemon.kill(signal.SIGKILL)
+        if paused:
+            os.kill(pid, signal.SIGCONT)
+        await until_gone(pid)
+        if asked is not None:
+            await asyncio.gather(asked, return_exceptions=True)
 
 
-async def test_worker_ends_with_a_daemon_that_ends(clear_room: Any) -> None:
-    pid = worker_pid(clear_room)
-    assert await clear_room.end(clear_room.daemon) == 0
+async def test_worker_ends_with_a_daemon_that_ends(own_room: Any) -> None:
+    pid = worker_pid(own_room)
+    assert await own_room.end(own_room.daemon) == 0
     await until_gone(pid)
 
 
@@ -270,6 +284,7 @@ async def test_the_daemon_carries_no_distance_library(clear_room: Any, planner: 
     assert [name for name in HEAVY if name in worker] == ["/scipy/", "/fcl/"]
 
 
+@pytest.mark.timeless
 def test_importing_the_daemon_loads_no_distance_library() -> None:
     code = "import sys, isoalign.devices.daemon; print([n for n in ('fcl', 'scipy', 'numba') if n in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
@@ -286,6 +301,7 @@ async def test_the_worker_comes_after_everything_else(
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
 
 
+@pytest.mark.timeless
 @pytest.mark.parametrize(
     ("room", "said"),
     [

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import subprocess
 import sys
 import zlib
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from prepared_processes import PreparedProcess
 
 from isoalign.records import Technique
 
@@ -27,40 +29,47 @@ FAR = ("100", "900", "-100", "2", "-2", "10")
 class Command:
     """One call of the program."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: PreparedProcess | subprocess.Popen[bytes]) -> None:
         self.process = process
+        self.seen = b""
 
     @classmethod
-    async def begin(cls, *words: str, stdin: int | None = None) -> Command:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "isoalign.cli",
-            *words,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+    def begin(cls, *words: str, stdin: int = subprocess.DEVNULL, prepared: bool = True) -> Command:
+        kind: type[PreparedProcess | subprocess.Popen[bytes]] = PreparedProcess if prepared else subprocess.Popen
+        process = kind(
+            [sys.executable, "-m", "isoalign.cli", *words],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, "COLUMNS": "120"},
         )
         return cls(process)
 
     async def says(self, words: str) -> None:
         assert self.process.stderr is not None
-        seen = b""
         async with asyncio.timeout(20):
-            while words.encode() not in seen:
-                part = await self.process.stderr.read(4096)
-                assert part, f"ended without saying {words!r}: {seen.decode()}"
-                seen += part
+            while words.encode() not in self.seen:
+                part = await asyncio.to_thread(os.read, self.process.stderr.fileno(), 4096)
+                assert part, f"ended without saying {words!r}: {self.seen.decode()}"
+                self.seen += part
 
     async def ended(self) -> tuple[int, str, str]:
-        out, err = await asyncio.wait_for(self.process.communicate(), 30)
-        assert self.process.returncode is not None
-        return self.process.returncode, out.decode(), err.decode()
+        """Exit code, and what it said on both outputs since :meth:`says` found its words."""
+        streams = [self.process.stdout, self.process.stderr]
+        said = (asyncio.to_thread(stream.read) for stream in streams if stream is not None)
+        try:
+            out, err = await asyncio.wait_for(asyncio.gather(*said), 30)
+            code = await asyncio.to_thread(self.process.wait, 5)
+        finally:
+            self.process.kill()
+            for stream in streams:
+                assert stream is not None
+                stream.close()
+        return code, out.decode(), err.decode()
 
 
-async def call(*words: str) -> tuple[int, str, str]:
-    return await (await Command.begin(*words)).ended()
+async def call(*words: str, prepared: bool = True) -> tuple[int, str, str]:
+    return await Command.begin(*words, prepared=prepared).ended()
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ async def cleared(room: Any) -> Any:
 
 
 async def test_status_shows_the_couch_and_what_keeps_it_from_moving(room: Any) -> None:
-    code, out, err = await call("couch", "status", "--socket", room.socket)
+    code, out, err = await call("couch", "status", "--socket", room.socket, prepared=False)
     assert (code, err) == (0, "")
     assert "+700.00" in out
     assert "start-up" in out
@@ -87,7 +96,7 @@ async def test_a_move_from_clear_to_arrival(room: Any) -> None:
     code, out, _ = await call("couch", "clear", "--user", "Test", "--reason", "begin", "--socket", room.socket)
     assert code == 0
     assert "start-up" in out
-    command = await Command.begin("couch", "move", *TARGET, "--to", "iec61217", "--yes", "--socket", room.socket)
+    command = Command.begin("couch", "move", *TARGET, "--to", "iec61217", "--yes", "--socket", room.socket)
     await command.says("press the enable bar of the pendant")
     await room.press_anew()
     code, out, err = await command.ended()
@@ -118,7 +127,8 @@ async def test_the_target_is_meant_as_the_user_says(cleared: Any) -> None:
 
 
 async def test_ctrl_c_holds_the_couch(cleared: Any) -> None:
-    command = await Command.begin("couch", "move", *FAR, "--to", "iec61217", "--yes", "--socket", cleared.socket)
+    words = ("couch", "move", *FAR, "--to", "iec61217", "--yes", "--socket", cleared.socket)
+    command = Command.begin(*words, prepared=False)
     await command.says("press the enable bar")
     await cleared.press_anew()
     await cleared.until_fast()
@@ -137,9 +147,7 @@ async def test_ctrl_c_holds_the_couch(cleared: Any) -> None:
 
 
 async def test_hold_from_another_terminal(cleared: Any) -> None:
-    command = await Command.begin(
-        "couch", "move", *FAR, "--to", "iec61217", "--yes", "--json", "--socket", cleared.socket
-    )
+    command = Command.begin("couch", "move", *FAR, "--to", "iec61217", "--yes", "--json", "--socket", cleared.socket)
     await command.says("press the enable bar")
     await cleared.press_anew()
     await cleared.until_fast()
@@ -156,14 +164,14 @@ async def test_a_motion_is_confirmed_at_a_terminal(cleared: Any) -> None:
     ours, theirs = pty.openpty()
     try:
         words = ("couch", "move", *TARGET, "--to", "iec61217", "--socket", cleared.socket)
-        command = await Command.begin(*words, stdin=theirs)
+        command = Command.begin(*words, stdin=theirs)
         await command.says("Move the couch? [y/N]")
         os.write(ours, b"\n")
         code, out, err = await command.ended()
         assert code == 0
         assert "nothing has moved" in err
         assert "stop distance" in out
-        command = await Command.begin(*words, stdin=theirs)
+        command = Command.begin(*words, stdin=theirs)
         await command.says("Move the couch? [y/N]")
         os.write(ours, b"y\n")
         await command.says("press the enable bar")

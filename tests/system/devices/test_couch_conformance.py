@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -206,12 +205,8 @@ async def test_it_stops_by_itself_when_the_commanding_program_hangs(bare_room: A
     await bare_room.start_daemon(couch=couch, limits={}, client_lease_s=30.0)
     async with await bare_room.connect() as client:
         home = await position_of(client)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", HANGS, bare_room.socket, str(WAY_MM), stdout=asyncio.subprocess.PIPE
-        )
-        try:
-            assert process.stdout is not None
-            assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
+        async with bare_room.program(HANGS, str(WAY_MM)) as process:
+            assert (await asyncio.to_thread(process.stdout.readline)).strip() == WAITING_FOR_ENABLE
             await bare_room.press_anew()
             await until_fast(client)
             process.send_signal(signal.SIGSTOP)
@@ -219,10 +214,5 @@ async def test_it_stops_by_itself_when_the_commanding_program_hangs(bare_room: A
             assert status.couch_position.values[1] < home.values[1] + WAY_MM - 1.0
             status = await until(client, lambda one: one.first_fault is not None)
             assert "CLIENT_LOST" in status.first_fault.text
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            await process.communicate()
         await until(client, lambda one: one.activity == "idle")
         await go_home(bare_room, client, home)

@@ -17,11 +17,18 @@ from isoalign.devices.client import DeviceClient
 pytestmark = pytest.mark.system
 
 
+@pytest.fixture(autouse=True)
+def started_anew(bare_room: Any) -> None:
+    """Every program is started as a user's is."""
+    bare_room.prepared = False
+
+
 def run(*arguments: str, stdin: str | None = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isoalign.devices.daemon", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=30, check=False)
 
 
+@pytest.mark.timeless
 def test_wrong_key_is_named_on_stderr_as_json(tmp_path: Path) -> None:
     path = tmp_path / "daemon.json"
     path.write_text('{"socket": "/tmp/x", "colour": 1}')
@@ -34,6 +41,7 @@ def test_wrong_key_is_named_on_stderr_as_json(tmp_path: Path) -> None:
     assert error["hint"]
 
 
+@pytest.mark.timeless
 def test_missing_file(tmp_path: Path) -> None:
     ended = run("--config", str(tmp_path / "none.json"))
     assert ended.returncode == 2

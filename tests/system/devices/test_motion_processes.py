@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -85,12 +83,8 @@ asyncio.run(main())
 async def test_commanding_program_dies_or_hangs_in_motion(room: Any, number: signal.Signals) -> None:
     async with await room.connect("before", clear=False) as before:
         await room.until_couch_hears_pendant(before)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MOVER, room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
+    async with room.program(MOVER, *map(str, FAR)) as process:
+        assert (await asyncio.to_thread(process.stdout.readline)).strip() == WAITING_FOR_ENABLE
         await room.press_anew()
         await room.until_fast()
         process.send_signal(number)
@@ -104,12 +98,6 @@ async def test_commanding_program_dies_or_hangs_in_motion(room: Any, number: sig
             await room.press_anew()
             await room.stays()
             assert await room.refused(other) == "device.interlock-open"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_hangs(
@@ -120,12 +108,8 @@ async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_h
     await bare_room.start_daemon(client_lease_s=30.0)
     async with await bare_room.connect("before", clear=False) as before:
         await bare_room.until_couch_hears_pendant(before)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MOVER, bare_room.socket, *map(str, FAR), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        assert (await process.stdout.readline()).decode().strip() == WAITING_FOR_ENABLE
+    async with bare_room.program(MOVER, *map(str, FAR)) as process:
+        assert (await asyncio.to_thread(process.stdout.readline)).strip() == WAITING_FOR_ENABLE
         await bare_room.press_anew()
         await bare_room.until_fast()
         process.send_signal(signal.SIGSTOP)
@@ -138,12 +122,6 @@ async def test_watchdog_of_the_couch_alone_stops_for_a_commanding_program_that_h
         await bare_room.stays()
         process.send_signal(signal.SIGCONT)
         await bare_room.stays()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 async def test_blocking_the_clients_loop_stops_the_couch(room: Any, client: DeviceClient) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from prepared_processes import PreparedProcess
 
 from isoalign.protocol import HostSession
 from isoalign.protocol.messages import (
@@ -35,8 +36,9 @@ START_DEG = -20.0
 class GantryProcess:
     """The process, and a whole little host: session, client counter, and the token of a pendant that is held or not."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
+    def __init__(self, *arguments: str, prepared: bool = True) -> None:
+        begin: type[PreparedProcess | subprocess.Popen[str]] = PreparedProcess if prepared else subprocess.Popen
+        self.process = begin(
             [sys.executable, "-m", "isoalign.simulators", "gantry", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -120,8 +122,10 @@ class GantryProcess:
 
 
 @pytest.fixture
-def gantry() -> Iterator[GantryProcess]:
-    started = GantryProcess("--seed", "5", "--start", str(START_DEG), "--arm-extended")
+def gantry(request: pytest.FixtureRequest) -> Iterator[GantryProcess]:
+    """Begun as a user's is in the test that has ``started_anew`` among its fixtures."""
+    prepared = "started_anew" not in request.fixturenames
+    started = GantryProcess("--seed", "5", "--start", str(START_DEG), "--arm-extended", prepared=prepared)
     try:
         yield started
     finally:
@@ -140,6 +144,7 @@ def test_a_rotation_under_a_pressed_bar_arrives(gantry: GantryProcess) -> None:
     assert not gantry.host.reader.rejected
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_without_the_bar_nothing_moves(gantry: GantryProcess) -> None:
     gantry.until(lambda: gantry.state)
     number = gantry.rotate(0.0)

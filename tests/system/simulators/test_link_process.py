@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import serial
+from prepared_processes import PreparedProcess
 
 pytestmark = pytest.mark.system
 DEADLINE_S = 5.0
@@ -22,8 +23,9 @@ DEADLINE_S = 5.0
 class Link:
     """A link process and its control connection."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
+    def __init__(self, *arguments: str, prepared: bool = True) -> None:
+        begin: type[PreparedProcess | subprocess.Popen[str]] = PreparedProcess if prepared else subprocess.Popen
+        self.process = begin(
             [sys.executable, "-m", "isoalign.simulators", "link", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,11 +55,12 @@ class Link:
 
 
 @pytest.fixture
-def link() -> Iterator[Callable[..., Link]]:
+def link(request: pytest.FixtureRequest) -> Iterator[Callable[..., Link]]:
+    """Begun as a user's is in the test that has ``started_anew`` among its fixtures."""
     started: list[Link] = []
 
     def start(*arguments: str) -> Link:
-        started.append(Link(*arguments))
+        started.append(Link(*arguments, prepared="started_anew" not in request.fixturenames))
         return started[-1]
 
     yield start
@@ -231,6 +234,7 @@ def test_pseudo_terminal_passes_every_byte_and_can_be_unplugged(
         assert host.read(6) == b"quiet\x00"
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_what_a_line_cannot_play_is_an_error(link: Callable[..., Link], pty: tuple[int, str]) -> None:
     proxy = link("--serial", pty[1])
     for request, code, text in [

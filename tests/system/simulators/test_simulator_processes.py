@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import serial
+from prepared_processes import PreparedProcess
 
 from isoalign.geometry import DicomPatient, Pose, TableTop
 from isoalign.protocol import HostSession, ImageAssembler, Message, RecordReader, encode_record, micro_from_axes
@@ -44,11 +45,12 @@ START = (0.0, 700.0, -120.0, 0.0, 0.0, 0.0)
 class Started:
     """Simulator processes; ended by closing their stdin, and only these."""
 
-    def __init__(self) -> None:
-        self.processes: list[subprocess.Popen[str]] = []
+    def __init__(self, *, prepared: bool) -> None:
+        self.processes: list[PreparedProcess | subprocess.Popen[str]] = []
+        self._begin: type[PreparedProcess | subprocess.Popen[str]] = PreparedProcess if prepared else subprocess.Popen
 
     def __call__(self, *arguments: str) -> dict[str, Any]:
-        process = subprocess.Popen(
+        process = self._begin(
             [sys.executable, "-m", "isoalign.simulators", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,8 +77,9 @@ class Started:
 
 
 @pytest.fixture
-def start() -> Iterator[Started]:
-    started = Started()
+def start(request: pytest.FixtureRequest) -> Iterator[Started]:
+    """Begun as a user's are in a test that has ``started_anew`` among its fixtures."""
+    started = Started(prepared="started_anew" not in request.fixturenames)
     try:
         yield started
         assert set(started.close()) <= {0, -signal.SIGKILL}
@@ -251,11 +254,13 @@ def test_a_silent_couch_is_noticed_and_talks_again(couch_room: tuple[CouchHost, 
     host.until(lambda: host.state)
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_an_unknown_fault_is_an_error(couch_room: tuple[CouchHost, Ask, Ask]) -> None:
     _, truth, _ = couch_room
     assert truth("fault", name="gremlins")["error"]["code"] == "simulators.unknown-fault"
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_a_simulator_ends_on_sigterm(start: Started) -> None:
     start("pendant")
     process = start.processes[0]
@@ -320,6 +325,7 @@ def test_an_imager_sends_its_frame_in_spite_of_lost_and_damaged_chunks(start: St
         truth.close()
 
 
+@pytest.mark.usefixtures("started_anew")
 def test_an_imager_sees_the_couch_where_it_truly_is(start: Started, tmp_path: Path) -> None:
     """A block on the table, imaged from above: its shadow is where the couch's true position puts it."""
     couch = start("couch", "--start", "20", "700", "-120", "0", "0", "0")
@@ -353,6 +359,7 @@ def test_an_imager_sees_the_couch_where_it_truly_is(start: Started, tmp_path: Pa
     assert rows.mean() - 63.5 == pytest.approx(0.0, abs=0.7)
 
 
+@pytest.mark.timeless
 def test_an_imager_with_a_bad_scene_does_not_start(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "isoalign.simulators", "imager", "--name", "A", "--scene", str(tmp_path / "none.json")],
