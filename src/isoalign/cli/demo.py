@@ -32,6 +32,7 @@ def demo(
     offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
     archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
     config: Path | None = None,
+    support_angle: float = 0.0,
     output: Path = Path("demo-output"),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     open_report: Annotated[bool, Parameter(name="--open", negative="")] = False,
@@ -58,6 +59,8 @@ def demo(
         Who plays the treatment management system.
     config
         Configuration of the room, room.toml; the defaults without it.
+    support_angle
+        Patient support angle, degrees, that the plan of the made head phantom asks for.
     output
         Folder for the report, the record and the logs.
     as_json
@@ -67,6 +70,8 @@ def demo(
     """
     if case is not None and not case.is_dir():
         raise UnusableArgument(f"--case {case} is not a folder", hint="Name a folder of DICOM files.")
+    if case is not None and support_angle:
+        raise UnusableArgument("--support-angle is for the made head phantom; a case has its own in the plan")
     _prepare(output)
 
     from isoalign.reports import record_to_json, session_summary, write_session_report
@@ -81,6 +86,7 @@ def demo(
         offset=offset,
         archive=archive,
         config=config,
+        support_angle_deg=support_angle,
         output=output,
     )
     with StepProgress() as progress:

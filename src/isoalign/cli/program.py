@@ -28,6 +28,7 @@ COMMANDS = {
         "Turn a DICOM Spatial Registration and a plan into the move of the couch.",
     ),
     "drr": ("isoalign.cli.drr:drr", "Render a digitally reconstructed radiograph of a CT folder."),
+    "match": ("isoalign.cli.match:match", "Match images of the day to a planning CT."),
     "reconstruct": (
         "isoalign.cli.reconstruct:reconstruct",
         "Reconstruct the projections of a cone-beam scan as a CT.",

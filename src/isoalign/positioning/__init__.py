@@ -12,7 +12,13 @@ from isoalign.positioning.errors import (
     NotApproved,
     SessionHeld,
 )
-from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
+from isoalign.positioning.planning import (
+    CorrectionLimits,
+    plan_correction,
+    planned_pose,
+    require_accepted,
+    setup_position,
+)
 from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
 from isoalign.positioning.session import PositioningSession, SessionSettings
 from isoalign.positioning.workflow import MOVING, TRANSITIONS, Event, State, next_state
@@ -37,6 +43,7 @@ __all__ = [
     "State",
     "next_state",
     "plan_correction",
+    "planned_pose",
     "require_accepted",
     "setup_position",
 ]

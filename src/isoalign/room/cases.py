@@ -56,8 +56,8 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-def builtin_case() -> Case:
-    """The procedural head phantom as DICOM objects."""
+def builtin_case(patient_support_angle_deg: float = 0.0) -> Case:
+    """The procedural head phantom as DICOM objects, planned at an angle of the patient support."""
     from isoalign.simulators.phantom import head_phantom
 
     phantom = head_phantom()
@@ -68,6 +68,7 @@ def builtin_case() -> Case:
         patient=PHANTOM_PATIENT,
         created_at=datetime.now(UTC),
         label="HEAD PHANTOM",
+        patient_support_angle_deg=patient_support_angle_deg,
     )
     return Case(read_plan(objects.plan), None, objects.volume, lambda: iter(objects.all), len(objects.all))
 

@@ -20,11 +20,10 @@ from isoalign.geometry import (
     Representation,
     TableTopPosition,
     fixed_from_table,
-    planned_fixed_from_dicom,
     residual_of,
     setup_error,
 )
-from isoalign.positioning import setup_position
+from isoalign.positioning import planned_pose, setup_position
 from isoalign.records import SessionRecord, SimulationTruth
 from isoalign.room.archives import ArchiveKind
 from isoalign.room.cases import Case, builtin_case, read_case, store_case
@@ -54,6 +53,8 @@ class DemoOptions:
         File or SOP Instance UID, where the case leaves a choice.
     offset : six floats or None
         The hidden set-up error (mm, degrees); None draws it from the seed within +-10 mm and +-3 degrees.
+    support_angle_deg : float
+        Patient support angle that the plan of the made head phantom asks for.
     """
 
     output: Path
@@ -64,6 +65,7 @@ class DemoOptions:
     offset: tuple[float, float, float, float, float, float] | None = None
     archive: str = "embedded"
     config: Path | None = None
+    support_angle_deg: float = 0.0
 
 
 def hidden_error(seed: int, offset: tuple[float, ...] | None) -> Pose[Fixed, Fixed]:
@@ -104,7 +106,7 @@ class _Demonstration:
 
     async def run(self) -> SessionRecord:
         case = self._prepare_case()
-        planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
+        planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
         error = hidden_error(self._options.seed, self._options.offset)
         patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, error)
@@ -125,7 +127,7 @@ class _Demonstration:
     def _prepare_case(self) -> Case:
         if self._options.case is None:
             self._say("begin", "Making a head phantom", None)
-            case = builtin_case()
+            case = builtin_case(self._options.support_angle_deg)
         else:
             self._say("begin", f"Reading {self._options.case}", None)
             case = read_case(self._options.case, plan=self._options.plan, structure_set=self._options.structure_set)

@@ -147,3 +147,13 @@ class UnusableScanFile(InputDataError):
 
     code = "scan.unusable-file"
     default_hint = "The how-to 'Reconstruct a cone-beam CT' lists the arrays that a scan's npz file holds."
+
+
+# --- matches of files ---------------------------------------------------------------------------------------------
+
+
+class UnusableMatchFiles(InputDataError):
+    """The files to be matched do not belong together, or are not what a match needs."""
+
+    code = "match.unusable-files"
+    default_hint = "Name two acquired RT Images, or one folder or npz file with a volume of the day."

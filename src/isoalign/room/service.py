@@ -30,8 +30,8 @@ from isoalign.devices.client import DeviceClient
 from isoalign.devices.ipc import IpcCall, IpcServer, Peer, Reply
 from isoalign.devices.status import DIRECT
 from isoalign.errors import IsoalignError, error_to_wire
-from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTopPosition, planned_fixed_from_dicom
-from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State, setup_position
+from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTopPosition
+from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State, planned_pose, setup_position
 from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
 from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
 from isoalign.room.logs import configure_logging, pseudonym
@@ -111,7 +111,7 @@ class RoomService:
         # pause of a quarter of a second would (rightly) stop it
         await asyncio.to_thread(_settle_memory)
         beam = load.plan.beam(beam_number)
-        planned = planned_fixed_from_dicom(load.plan.patient_position, beam.isocentre_mm)
+        planned = planned_pose(load.plan.patient_position, beam)
         couch = DaemonCouch(self._devices, DIRECT if self._settings.couch is None else self._settings.couch.approach)
         await _place(load, couch, planned, setup_position(beam, self._settings.session_settings().default_setup))
         matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
