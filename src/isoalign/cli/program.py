@@ -33,6 +33,7 @@ COMMANDS = {
         "isoalign.cli.reconstruct:reconstruct",
         "Reconstruct the projections of a cone-beam scan as a CT.",
     ),
+    "study": ("isoalign.cli.study:study", "Say how far matches may be trusted, over many cases with a known truth."),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),

@@ -157,3 +157,36 @@ class UnusableMatchFiles(InputDataError):
 
     code = "match.unusable-files"
     default_hint = "Name two acquired RT Images, or one folder or npz file with a volume of the day."
+
+
+# --- studies ------------------------------------------------------------------------------------------------------
+
+
+class UnusableStudy(ConfigurationError):
+    """What a study is asked to do makes no sense."""
+
+    code = "study.unusable"
+    default_hint = "See isoalign study --help."
+
+
+class StudyTableUnusable(ConfigurationError):
+    """The table or the journal of a study belongs to another one, or cannot be written."""
+
+    code = "study.table"
+    default_hint = "Name another file, or remove this one."
+
+
+class SchedulerUnreachable(IsoalignError):
+    """The scheduler of the cluster does not answer."""
+
+    code = "study.scheduler"
+    exit_code = 10
+    default_hint = "Start it with `dask scheduler`, and name the address that it prints."
+
+
+class WorkersLost(IsoalignError):
+    """Workers of a study died again and again."""
+
+    code = "study.workers-lost"
+    exit_code = 10
+    default_hint = "Look at memory and at the logs of the workers; call the study again, it goes on where it was."
