@@ -190,3 +190,13 @@ class WorkersLost(IsoalignError):
     code = "study.workers-lost"
     exit_code = 10
     default_hint = "Look at memory and at the logs of the workers; call the study again, it goes on where it was."
+
+# --- files of calibrations ----------------------------------------------------------------------------------------
+
+
+class NoBeamImages(InputDataError):
+    """A folder or archive holds no field image, or cannot be read."""
+
+    code = "calibration.no-images"
+    default_hint = "Name a folder with the DICOM RT Images of the check, or a tar archive of it."
+>>>>>>> 4f80dd0e8545d41ae35831eef1295d85a72f8b47
