@@ -79,7 +79,9 @@ def kv_imager_record(
         devices=dict(devices or {}),
         inputs_sha256=calibration.inputs_sha256,
         result={"calibration": stored},
-        residuals={one.name: {"rms_px": one.fit.rms_px, "outliers": list(one.fit.outliers)} for one in calibration.imagers},
+        residuals={
+            one.name: {"rms_px": one.fit.rms_px, "outliers": list(one.fit.outliers)} for one in calibration.imagers
+        },
         gates=asdict(calibration.gates),
         failures=calibration.failures(),
         notes=dict(calibration.notes),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from isoalign.clock import SystemClock
 from isoalign.errors import IsoalignError, RemoteError
 from isoalign.geometry import (
     DicomPatient,
@@ -26,11 +27,13 @@ from isoalign.geometry import (
 from isoalign.positioning import planned_pose, setup_position
 from isoalign.records import SessionRecord, SimulationTruth
 from isoalign.room.archives import ArchiveKind
+from isoalign.room.calibration import load_calibration
 from isoalign.room.cases import Case, builtin_case, read_case, store_case
 from isoalign.room.clearance import example_clearance
 from isoalign.room.client import RoomClient
+from isoalign.room.demo_calibration import calibrate_imagers, machine_errors
 from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
-from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
+from isoalign.room.simulation import ImagerMisalignment, PatientOnCouch, SimulatedRoom
 
 OnEvent = Callable[[str, str, float | None], None]
 """``on_event(kind, text, fraction)``: kind is "begin", "progress", "done" or "note"."""
@@ -55,6 +58,10 @@ class DemoOptions:
         The hidden set-up error (mm, degrees); None draws it from the seed within +-10 mm and +-3 degrees.
     support_angle_deg : float
         Patient support angle that the plan of the made head phantom asks for.
+    machine_errors : bool
+        Whether the imagers stand elsewhere than the room believes.
+    calibrate : bool
+        Whether the imagers are calibrated before, and the room works with the record.
     """
 
     output: Path
@@ -66,6 +73,8 @@ class DemoOptions:
     archive: str = "embedded"
     config: Path | None = None
     support_angle_deg: float = 0.0
+    machine_errors: bool = False
+    calibrate: bool = False
 
 
 def hidden_error(seed: int, offset: tuple[float, ...] | None) -> Pose[Fixed, Fixed]:
@@ -105,6 +114,10 @@ class _Demonstration:
         )
 
     async def run(self) -> SessionRecord:
+        misalignments = machine_errors(self._settings, self._options.seed) if self._options.machine_errors else {}
+        if self._options.calibrate:
+            await self._calibrate(misalignments)
+        load_calibration(self._settings, SystemClock().utc())  # a record that must not be used is told at once
         case = self._prepare_case()
         planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
@@ -117,12 +130,20 @@ class _Demonstration:
             seed=self._options.seed,
             patient=patient,
             archive=self._kind,
+            misalignments=misalignments,
         ) as room:
             await self._start(room, case)
             async with await RoomClient.connect(room.room_socket) as client:
                 record = await self._session(room, client, case)
             truth = _disclose(room, patient, planned, error, self._options.seed)
         return dataclasses.replace(record, truth=truth)
+
+    async def _calibrate(self, misalignments: dict[str, ImagerMisalignment]) -> None:
+        self._say("begin", "Calibrating the kV imagers (ball-bearing phantom)", None)
+        folder = self._options.output / "calibration"
+        stated = await asyncio.to_thread(calibrate_imagers, self._settings, misalignments, folder, self._options.seed)
+        self._settings = self._settings.model_copy(update={"calibration": stated})
+        self._say("done", f"signed record {stated.imagers}", None)
 
     def _prepare_case(self) -> Case:
         if self._options.case is None:

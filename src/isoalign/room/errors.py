@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from isoalign.errors import ConfigurationError, InputDataError, IsoalignError, PositioningError, StorageError
+from isoalign.errors import (
+    CalibrationError,
+    ConfigurationError,
+    InputDataError,
+    IsoalignError,
+    PositioningError,
+    StorageError,
+)
 
 
 class SettingsInvalid(ConfigurationError):
@@ -191,6 +198,7 @@ class WorkersLost(IsoalignError):
     exit_code = 10
     default_hint = "Look at memory and at the logs of the workers; call the study again, it goes on where it was."
 
+
 # --- files of calibrations ----------------------------------------------------------------------------------------
 
 
@@ -199,4 +207,13 @@ class NoBeamImages(InputDataError):
 
     code = "calibration.no-images"
     default_hint = "Name a folder with the DICOM RT Images of the check, or a tar archive of it."
->>>>>>> 4f80dd0e8545d41ae35831eef1295d85a72f8b47
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+class CalibrationIncomplete(CalibrationError):
+    """A calibration record does not say what the room needs to know."""
+
+    code = "calibration.incomplete"
+    default_hint = "Calibrate all imagers of the room together, with the panels as the configuration states them."

@@ -34,6 +34,7 @@ from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTo
 from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State, planned_pose, setup_position
 from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
 from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
+from isoalign.room.calibration import UNCALIBRATED, RoomCalibration, load_calibration
 from isoalign.room.logs import configure_logging, pseudonym
 from isoalign.room.patient_data import PatientData, PatientLoad, QueuedResult
 from isoalign.room.record_codec import pack
@@ -57,10 +58,19 @@ class RoomService:
         Connected to the device daemon.
     data : PatientData
         The DICOM side.
+    calibration : RoomCalibration
     """
 
-    def __init__(self, settings: RoomSettings, devices: DeviceClient, data: PatientData, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: RoomSettings,
+        devices: DeviceClient,
+        data: PatientData,
+        clock: Clock,
+        calibration: RoomCalibration = UNCALIBRATED,
+    ) -> None:
         self._settings = settings
+        self._calibration = calibration
         self._devices = devices
         self._data = data
         self._clock = clock
@@ -99,6 +109,7 @@ class RoomService:
         plan_uid = call.require("plan_uid", str)
         structure_set_uid = call.params.get("structure_set_uid")
         beam_number = call.params.get("beam_number")
+        self._calibration.require_valid(self._clock.utc())
         self._session, self._couch, self._load, self._last_error = None, None, None, None
         self._queued, self._exported = (), ()
         self._session_id = uuid.uuid4().hex[:12]
@@ -118,7 +129,7 @@ class RoomService:
         session = PositioningSession(
             self._settings.session_settings(),
             couch,
-            DaemonImagers(self._devices, self._settings),
+            DaemonImagers(self._devices, self._settings, self._calibration.imagers),
             matcher,
             self._clock,
             on_event=self._report,
@@ -362,10 +373,13 @@ async def serve(settings: RoomSettings, daemon: Path, socket: Path, clock: Clock
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _stop_at_end_of_input(loop, stop)
+    calibration = load_calibration(settings, clock.utc())
+    for words in calibration.in_words():
+        _log.info("calibration in use", record=words)
     devices = await DeviceClient.connect(daemon, client="room")
     try:
         with PatientData(settings, clock) as data:
-            service = RoomService(settings, devices, data, clock)
+            service = RoomService(settings, devices, data, clock, calibration)
             async with IpcServer(socket, service.handlers(), on_disconnect=service.client_gone):
                 print(json.dumps({"ready": True, "kind": "room", "socket": str(socket)}), flush=True)
                 _log.info("room ready", room=settings.name)

@@ -257,6 +257,17 @@ class StorageSettings(Section):
     database_url: str = Field(default="", description="empty: SQLite in the folder")
 
 
+class CalibrationSettings(Section):
+    """Signed calibration records that the room works with, and how it knows that they are its own."""
+
+    seal: Annotated[Path, Field(description="public half of the room's key")]
+    imagers: Annotated[Path | None, Field(description="record of the kV imagers' geometry")] = None
+    couch: Annotated[Path | None, Field(description="record of the couch's axis")] = None
+    devices: dict[str, str] = Field(
+        default_factory=dict, description="serial numbers by role, as the records name them"
+    )
+
+
 class AxisScaleSettings(Section):
     """One axis of a machine scale: reading = sign * value / unit + zero."""
 
@@ -295,6 +306,7 @@ class RoomSettings(Section):
     technique: TechniqueSettings = TechniqueSettings()
     dicom: DicomSettings | None = None
     storage: StorageSettings | None = None
+    calibration: CalibrationSettings | None = None
     scale: dict[str, ScaleSettings] = Field(default_factory=dict)
 
     @field_validator("scale")
