@@ -132,12 +132,16 @@ def _command(name: str, function: object, *, sub: bool) -> str:
         f"### isoalign {name}\n" if sub else "",
         summary.strip() if sub else "\n".join(summary.split("\n")[1:]).strip(),
     ]
-    options = re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", parameters, flags=re.MULTILINE)
-    if options:
-        lines += ["", "| Argument | Default | Meaning |", "|---|---|---|"]
+    described = dict(re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", parameters, flags=re.MULTILINE))
     signature = inspect.signature(function, eval_str=True)  # type: ignore[arg-type]
-    for argument, meaning in options:
-        parameter = signature.parameters[argument]
+    for argument, parameter in signature.parameters.items():
+        # options that commands share carry their help themselves
+        shared = [data.help for data in getattr(parameter.annotation, "__metadata__", ()) if data.help]
+        described.setdefault(argument, " ".join(shared))
+    if signature.parameters:
+        lines += ["", "| Argument | Default | Meaning |", "|---|---|---|"]
+    for argument, parameter in signature.parameters.items():
+        meaning = described[argument]
         given = [name for data in getattr(parameter.annotation, "__metadata__", ()) for name in (data.name or ())]
         shown = given[0] if given else f"--{argument.replace('_', '-')}"
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:

@@ -31,6 +31,7 @@ def demo(
     seed: int = 0,
     offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
     archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
+    in_room_ct: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
     output: Path = Path("demo-output"),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -56,6 +57,9 @@ def demo(
         The hidden set-up error itself: lateral, longitudinal, vertical (mm), pitch, roll, yaw (degrees).
     archive
         Who plays the treatment management system.
+    in_room_ct
+        Begin with a CT of a scanner in the room instead of a kV pair: it sends while its field is open, asks for
+        storage commitment, and is matched to the planning CT (3D/3D).
     config
         Configuration of the room, room.toml; the defaults without it.
     output
@@ -80,6 +84,7 @@ def demo(
         seed=seed,
         offset=offset,
         archive=archive,
+        in_room_ct=in_room_ct,
         config=config,
         output=output,
     )
