@@ -153,7 +153,13 @@ def _options(parameters: str, signature: inspect.Signature) -> list[tuple[str, s
     described = dict(re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", parameters, flags=re.MULTILINE))
     found = [(name, meaning, signature.parameters[name]) for name, meaning in described.items()]
     for name, parameter in signature.parameters.items():
-        if name not in described and dataclasses.is_dataclass(parameter.annotation):
+        if name in described:
+            continue
+        # options that commands share carry their help themselves
+        meaning = " ".join(data.help for data in getattr(parameter.annotation, "__metadata__", ()) if data.help)
+        if meaning:
+            found.append((name, meaning, parameter))
+        elif dataclasses.is_dataclass(parameter.annotation):
             group = parameter.annotation
             _, _, shared = (inspect.getdoc(group) or "").partition("Parameters\n----------\n")
             found += _options(shared, inspect.signature(group, eval_str=True))  # type: ignore[arg-type]

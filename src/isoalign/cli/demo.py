@@ -31,6 +31,7 @@ def demo(
     seed: int = 0,
     offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
     archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
+    in_room_ct: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
     support_angle: float = 0.0,
     machine_errors: Annotated[bool, Parameter(negative="")] = False,
@@ -59,6 +60,9 @@ def demo(
         The hidden set-up error itself: lateral, longitudinal, vertical (mm), pitch, roll, yaw (degrees).
     archive
         Who plays the treatment management system.
+    in_room_ct
+        Begin with a CT of a scanner in the room instead of a kV pair: it sends while its field is open, asks for
+        storage commitment, and is matched to the planning CT (3D/3D).
     config
         Configuration of the room, room.toml; the defaults without it.
     support_angle
@@ -93,6 +97,7 @@ def demo(
         seed=seed,
         offset=offset,
         archive=archive,
+        in_room_ct=in_room_ct,
         config=config,
         support_angle_deg=support_angle,
         machine_errors=machine_errors,

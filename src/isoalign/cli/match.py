@@ -98,9 +98,11 @@ def match(
         raise UnusableArgument("--region is for a match of volumes")
     with StepProgress() as progress:
         progress("begin", f"Reading {ct}", None)
-        planning = load_ct_folder(ct)
+        planning, advice = load_ct_folder(ct)
         target = _target(plan, beam, isocentre, planning)
         progress("done", f"{planning.hounsfield.shape[0]} slices", None)
+        for words in advice:
+            progress("warning", words, None)
         if volumes:
             box = (structure_set, region, margin) if structure_set is not None and region is not None else None
             report = _match_volume(
@@ -174,8 +176,10 @@ def _match_volume(
     from isoalign.room.match_files import box_around, match_day, read_day
 
     progress("begin", f"Reading {path}", None)
-    day = read_day(path)
+    day, advice = read_day(path)
     progress("done", f"{day.hounsfield.shape[0]} slices", None)
+    for words in advice:
+        progress("warning", words, None)
     progress("begin", "3D/3D match", None)
     found = match_day(
         planning,

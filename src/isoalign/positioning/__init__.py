@@ -19,11 +19,12 @@ from isoalign.positioning.planning import (
     require_accepted,
     setup_position,
 )
-from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
+from isoalign.positioning.ports import CouchPort, ImagerPort, InRoomCtPort, MatcherPort, MoveProgress
 from isoalign.positioning.session import PositioningSession, SessionSettings
-from isoalign.positioning.workflow import MOVING, TRANSITIONS, Event, State, next_state
+from isoalign.positioning.workflow import FIELD_IS_OPEN, MOVING, TRANSITIONS, Event, State, next_state
 
 __all__ = [
+    "FIELD_IS_OPEN",
     "MOVING",
     "TRANSITIONS",
     "CorrectionLimits",
@@ -33,6 +34,7 @@ __all__ = [
     "Event",
     "IllegalAct",
     "ImagerPort",
+    "InRoomCtPort",
     "MatchRefused",
     "MatcherPort",
     "MoveProgress",

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from isoalign.geometry import Representation, RigidResidual, TableTopPosition
-from isoalign.records import Match, Outcome, SessionRecord
+from isoalign.records import ImagingPass, Match, Outcome, SessionRecord
 from isoalign.reports.files import write_whole
 from isoalign.reports.views import SCALE_BAR_MM, imager_views
 from isoalign.reports.wording import (
@@ -76,7 +76,12 @@ def session_report_html(record: SessionRecord) -> str:
             found=None if first is None else _residual_rows(first, final),
             final_match=final,
             matches=[
-                (name, match) for name, match in (("First pair", first), ("Second pair", final)) if match is not None
+                (name, match)
+                for name, match in (
+                    (_images(setup, "First pair"), first),
+                    (_images(verification, "Second pair"), final),
+                )
+                if match is not None
             ],
             positions=[_position_table(record, representation) for representation in SHORT_REPRESENTATION],
             patient_words=_patient_words(record),
@@ -90,6 +95,11 @@ def session_report_html(record: SessionRecord) -> str:
             notice=NOTICE,
         )
     )
+
+
+def _images(one: ImagingPass | None, pair: str) -> str:
+    """What the images of a pass were."""
+    return "In-room CT" if one is not None and not one.radiographs else pair
 
 
 @cache

@@ -36,6 +36,26 @@ def imager_views(record: SessionRecord) -> list[ImagerView]:
     if first is None:
         return []
     keys = (f"p{number}" for number in count())
+    if not first.radiographs and last is not None:
+        where = "image of the verification, DRR of the in-room CT where the couch has carried it"
+        return [
+            ImagerView(
+                f"Imager {view.imager}",
+                _describe(_geometry(last.radiographs, view.imager)),
+                (
+                    _panel(
+                        next(keys),
+                        "After",
+                        where,
+                        last.match,
+                        _geometry(last.radiographs, view.imager),
+                        view,
+                        start=True,
+                    ),
+                ),
+            )
+            for view in last.match.views
+        ]
     found = first.match.trusted_residual is not None
     where = "where the match found the patient" if found else "where the search for the patient ended"
     views = []

@@ -174,8 +174,8 @@ class VolumeMatcher:
         self._planned = planned
         self._on_progress = on_progress
 
-    async def match(self, radiographs: Sequence[Radiograph]) -> Match:
-        """See :class:`isoalign.positioning.MatcherPort`."""
+    async def match(self, radiographs: Sequence[Radiograph], planned: Pose[Fixed, DicomPatient] | None = None) -> Match:
+        """See :class:`isoalign.positioning.MatcherPort`; ``planned`` for once instead of the usual one."""
         from isoalign.registration import match_2d3d
 
         loop = asyncio.get_running_loop()
@@ -185,7 +185,9 @@ class VolumeMatcher:
             loop.call_soon_threadsafe(self._on_progress, text, fraction)
 
         def work() -> Match:
-            return match_2d3d(self._prepared, radiographs, self._planned, progress=progress, cancelled=cancelled.is_set)
+            return match_2d3d(
+                self._prepared, radiographs, planned or self._planned, progress=progress, cancelled=cancelled.is_set
+            )
 
         try:
             return await asyncio.to_thread(work)

@@ -106,14 +106,15 @@ def store_case(case: Case, archive: PeerSettings, on_progress: ProgressCallback)
     return len(results)
 
 
-def load_ct_folder(folder: Path) -> Volume:
-    """The CT series in a folder (other objects are left aside).
+def load_ct_folder(folder: Path) -> tuple[Volume, tuple[str, ...]]:
+    """The CT series in a folder (other objects are left aside), and what the user should know about it.
 
     Raises
     ------
     InputDataError
     """
-    return read_volume(read_ct_folder(folder))
+    volume = read_volume(read_ct_folder(folder))
+    return volume, spacing_advice(volume)
 
 
 def load_plan_file(path: Path) -> Plan:

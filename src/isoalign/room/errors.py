@@ -49,6 +49,15 @@ class PatientNotChecked(PositioningError):
     default_hint = "Load the patient again; if it stays so, start the room anew with [clearance] in its configuration."
 
 
+class InRoomCtSilent(PositioningError):
+    """The field of an in-room CT was open for long enough, and no images were confirmed."""
+
+    code = "room.in-room-ct-silent"
+    default_hint = (
+        "Check that the scanner sends to this room and asks for storage commitment, then open the field again."
+    )
+
+
 # --- files of positions -------------------------------------------------------------------------------------------
 
 

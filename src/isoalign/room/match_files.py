@@ -137,8 +137,8 @@ def read_pair(paths: Sequence[Path]) -> ImagePair:
     return ImagePair(tuple(_radiograph(image, number) for number, image in enumerate(images, 1)), first)
 
 
-def read_day(path: Path) -> Volume:
-    """The volume of the day: a CT series in a folder, or a file of ``isoalign reconstruct``.
+def read_day(path: Path) -> tuple[Volume, tuple[str, ...]]:
+    """The volume of the day, and what the user should know about it: a CT series, or of ``isoalign reconstruct``.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def read_day(path: Path) -> Volume:
         return load_ct_folder(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Volume(
+            volume = Volume(
                 arrays["hounsfield"],
                 arrays["origin_mm"],
                 arrays["spacing_mm"],
@@ -158,6 +158,7 @@ def read_day(path: Path) -> Volume:
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UnusableMatchFiles(f"{path} is not a volume that isoalign reconstruct wrote: {error}") from error
+    return volume, ()
 
 
 def box_around(structure_set: Path, name: str, margin_mm: float) -> BoxRegion:

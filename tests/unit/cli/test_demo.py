@@ -47,6 +47,7 @@ def room(monkeypatch: pytest.MonkeyPatch, bare_record: SessionRecord) -> _Room:
         offset: tuple[float, ...] | None
         archive: str
         config: Path | None
+        in_room_ct: bool
 
     stand_in = _Room(bare_record)
     module = types.ModuleType("isoalign.room.demo")
@@ -61,7 +62,8 @@ def test_options_reach_the_room(room: _Room, tmp_path: Path) -> None:
     case.mkdir()
     line = ["demo", "--case", str(case), "--seed", "7", "--archive", "orthanc", "--output", str(tmp_path / "out")]
     offset = ["--offset", "-1", "2.5", "-3", "-0.5", "0.25", "1"]
-    assert main([*line, *offset, "--structure-set", "1.2.3"]) == 0
+    assert main([*line, *offset, "--structure-set", "1.2.3", "--in-room-ct"]) == 0
+    assert room.options.in_room_ct
     assert room.options.case == case
     assert room.options.seed == 7
     assert room.options.archive == "orthanc"
