@@ -48,6 +48,9 @@ def room(monkeypatch: pytest.MonkeyPatch, bare_record: SessionRecord) -> _Room:
         archive: str
         config: Path | None
         in_room_ct: bool
+        support_angle_deg: float
+        machine_errors: bool
+        calibrate: bool
 
     stand_in = _Room(bare_record)
     module = types.ModuleType("isoalign.room.demo")
@@ -69,6 +72,13 @@ def test_options_reach_the_room(room: _Room, tmp_path: Path) -> None:
     assert room.options.archive == "orthanc"
     assert room.options.offset == (-1.0, 2.5, -3.0, -0.5, 0.25, 1.0)
     assert room.options.structure_set == "1.2.3"
+
+
+def test_options_of_the_made_case_and_the_machine(room: _Room, tmp_path: Path) -> None:
+    line = ["demo", "--output", str(tmp_path / "out"), "--support-angle", "-12.5"]
+    assert main([*line, "--machine-errors", "--calibrate"]) == 0
+    assert (room.options.support_angle_deg, room.options.machine_errors, room.options.calibrate) == (-12.5, True, True)
+    assert main([*line, "--case", str(tmp_path)]) == 2
 
 
 def test_report_and_record_are_written_and_named(
