@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -28,7 +29,7 @@ from pydicom.tag import BaseTag, Tag
 
 from isoalign import __version__
 from isoalign.dicom.objects import encode_file
-from isoalign.dicom.objects.examples import example_objects
+from isoalign.dicom.objects.examples import FIRST, example_objects
 
 TABLE = Path(__file__).with_name("attribute_rows.csv")
 SUPPORTED_ROWS = {
@@ -68,7 +69,8 @@ def named(row: Row) -> str:
 
 @cache
 def encoded() -> dict[str, bytes]:
-    return {name: encode_file(dataset) for name, dataset in example_objects().items()}
+    inputs = replace(FIRST, settings=replace(FIRST.settings, exposure_as_stated=True))
+    return {name: encode_file(dataset) for name, dataset in example_objects(inputs).items()}
 
 
 def again(name: str) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from isoalign.dicom.objects import (
     read_structure_set,
     write_file,
 )
-from isoalign.dicom.objects.examples import example_objects
+from isoalign.dicom.objects.examples import FIRST, example_objects
 from isoalign.geometry import (
     ImagerAxis,
     PatientPosition,
@@ -148,3 +149,17 @@ def test_the_validator_refuses_a_spoiled_object(tmp_path: Path, require_program:
     path = write_file(spoiled, tmp_path / "object.dcm")
     shown = subprocess.run([require_program("dciodvfy"), path], capture_output=True, text=True, timeout=60, check=False)
     assert "Error - Missing attribute Type 1 Required Element=<MatrixRegistrationSequence>" in shown.stderr
+
+
+def test_the_exposure_as_stated_costs_three_more_errors(tmp_path: Path, require_program: Callable[[str], Path]) -> None:
+    """ADR 0094: which ones the setting is paid with."""
+    as_stated = replace(FIRST, settings=replace(FIRST.settings, exposure_as_stated=True))
+    path = write_file(example_objects(as_stated)["RTIMAGE"], tmp_path / "object.dcm")
+    shown = subprocess.run([require_program("dciodvfy"), path], capture_output=True, text=True, timeout=60, check=False)
+    errors = {re.sub(r"\s+", " ", line).strip() for line in shown.stderr.splitlines() if line.startswith("Error")}
+    more = errors - {error for of, error in documented_exceptions() if of == "RTImage"}
+    assert {re.findall(r"Element=<(\w+)>", one)[0] for one in more} == {
+        "ReferencedFrameNumber",
+        "XRayTubeCurrent",
+        "ExposureTime",
+    }

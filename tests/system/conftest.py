@@ -18,6 +18,7 @@ from isoalign.room.archives import ArchiveKind
 from isoalign.room.cases import Case, builtin_case, store_case
 from isoalign.room.client import RoomClient
 from isoalign.room.settings import ClearanceSettings, StorageSettings, load_settings
+from isoalign.room.simulated_scanner import with_simulated_scanner
 from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
 
 OFFSET = (6.0, -5.0, 4.0, 1.5, -2.0, 1.0)
@@ -109,11 +110,14 @@ def simulated_room(case: Case, tmp_path: Path, prepared_processes: None) -> Iter
         archive: ArchiveKind | None = ArchiveKind.EMBEDDED,
         parked_mm: float = 150.0,
         clearance: ClearanceSettings | None = None,
+        in_room_ct: bool = False,
     ) -> SimulatedRoom:
         folder = tmp_path / f"room-{len(rooms)}"
         settings = load_settings().model_copy(
             update={"storage": StorageSettings(folder=folder / "data"), "clearance": clearance}
         )
+        if in_room_ct:
+            settings = with_simulated_scanner(settings)
         setup = settings.session_settings().default_setup
         planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
         patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, setup_error(*OFFSET))

@@ -55,12 +55,16 @@ def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
     assert "Traceback" not in logs
 
 
-@pytest.mark.parametrize("archive", ["orthanc", "dcmtk"])
-def test_archive_of_another_maker(archive: str, tmp_path: Path, require_program) -> None:
+@pytest.mark.parametrize(("archive", "support_angle_deg"), [("orthanc", "0"), ("dcmtk", "10")])
+def test_archive_of_another_maker(archive: str, support_angle_deg: str, tmp_path: Path, require_program) -> None:
+    """And a beam at a turned couch: the session once took the patient's planned place for that at the angle zero, and
+    wanted to turn the couch back."""
     require_program({"orthanc": "Orthanc", "dcmtk": "dcmqrscp"}[archive])
-    code, record, _ = run_demo(tmp_path, "--archive", archive, "--seed", "3")
+    code, record, _ = run_demo(tmp_path, "--archive", archive, "--seed", "3", "--support-angle", support_angle_deg)
     assert code == 0, record
     assert_truly_aligned(record)
+    arrived_deg = record["arrived"]["iec61217"]["patient_support_angle_deg"]
+    assert arrived_deg == pytest.approx(float(support_angle_deg), abs=3.5)
     assert {item["status"] for item in record["exported"]} == {"stored"}
 
 

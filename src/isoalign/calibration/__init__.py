@@ -1,18 +1,30 @@
 """Calibrations: fits that turn measurements into the geometry of the machines. Pure; no device, no clock.
 
-Public face: ball-bearing phantoms, the geometry of kV imagers from their images, the record to keep, signed records.
+Public face: ball-bearing phantoms, the geometry of kV imagers from their images, the axis of the couch, Winston-Lutz,
+signed records.
 """
 
 from isoalign.calibration.ball_detection import BallShadows, detect_balls
 from isoalign.calibration.ball_phantom import BallPhantom, built_in_phantom, load_phantom
+from isoalign.calibration.beam_image import BallInField, BeamImage, find_ball_in_field
 from isoalign.calibration.correspondence import assign_balls
+from isoalign.calibration.couch_walkout import (
+    AxisOffset,
+    CouchWalkout,
+    WalkoutMeasurements,
+    axis_offset_from_result,
+    fit_couch_walkout,
+)
 from isoalign.calibration.errors import (
     BallsNotFound,
     BallsNotRecognised,
+    CouchAnglesContradicted,
+    FieldNotFound,
     GateFailed,
     InvalidCalibrationRecord,
     InvalidPhantom,
     InvalidRoomKey,
+    OutsideCalibratedRange,
     RecordExpired,
     RecordForeign,
     RecordTampered,
@@ -39,10 +51,19 @@ from isoalign.calibration.kv_imagers import (
 from isoalign.calibration.kv_record import (
     calibration_to_dict,
     geometries_from_dict,
+    geometries_of_record,
+    kv_imager_record,
     nearest_axis,
     read_geometries,
     read_shadows,
     write_calibration,
+)
+from isoalign.calibration.linear_fit import LinearFit, solve_robust
+from isoalign.calibration.projections import (
+    Displacement,
+    ProjectedOffset,
+    displacement_from_projections,
+    offset_in_projection,
 )
 from isoalign.calibration.signed_record import (
     CalibrationRecord,
@@ -54,14 +75,33 @@ from isoalign.calibration.signed_record import (
     write_record,
 )
 from isoalign.calibration.triangulation import triangulate
+from isoalign.calibration.winston_lutz import (
+    AngleAdvice,
+    CouchAngles,
+    ImageVerdict,
+    WinstonLutz,
+    analyse_winston_lutz,
+    imager_to_treatment,
+    walkout_measurements,
+)
 
 __all__ = [
+    "AngleAdvice",
+    "AxisOffset",
+    "BallInField",
     "BallPhantom",
     "BallShadows",
     "BallsNotFound",
     "BallsNotRecognised",
+    "BeamImage",
     "CalibrationRecord",
+    "CouchAngles",
+    "CouchAnglesContradicted",
+    "CouchWalkout",
+    "Displacement",
+    "FieldNotFound",
     "GateFailed",
+    "ImageVerdict",
     "ImagerFit",
     "ImagerResult",
     "ImagerShadows",
@@ -70,6 +110,9 @@ __all__ = [
     "InvalidRoomKey",
     "KvCalibration",
     "KvGates",
+    "LinearFit",
+    "OutsideCalibratedRange",
+    "ProjectedOffset",
     "RecordExpired",
     "RecordForeign",
     "RecordTampered",
@@ -78,26 +121,39 @@ __all__ = [
     "SurveyedDistance",
     "TooManyOutliers",
     "Underdetermined",
+    "WalkoutMeasurements",
+    "WinstonLutz",
+    "analyse_winston_lutz",
     "assign_balls",
+    "axis_offset_from_result",
     "built_in_phantom",
     "calibrate_from_shadows",
     "calibrate_kv_imagers",
     "calibration_to_dict",
     "detect_balls",
     "direct_linear_transformation",
+    "displacement_from_projections",
+    "find_ball_in_field",
     "find_shadows",
+    "fit_couch_walkout",
     "fit_imager_geometry",
     "geometries_from_dict",
+    "geometries_of_record",
     "geometry_of_matrix",
+    "imager_to_treatment",
     "isocentre_offset_mm",
+    "kv_imager_record",
     "load_phantom",
     "nearest_axis",
+    "offset_in_projection",
     "open_record",
     "read_geometries",
     "read_record",
     "read_shadows",
     "sign_record",
+    "solve_robust",
     "triangulate",
+    "walkout_measurements",
     "write_calibration",
     "write_record",
 ]

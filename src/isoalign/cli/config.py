@@ -17,7 +17,7 @@ DEFAULT_FILE = Path("room.toml")
 def check(
     file: Path | None = None, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
 ) -> int:
-    """Check a configuration file: every key known, every value of the right type and in range.
+    """Check a configuration file: keys known, values of the right type and in range, calibration records good.
 
     Parameters
     ----------
@@ -26,10 +26,12 @@ def check(
     as_json
         Print one JSON document.
     """
+    from isoalign.clock import SystemClock
+    from isoalign.room.calibration import load_calibration
     from isoalign.room.settings import load_settings
 
     chosen = _chosen(file)
-    load_settings(chosen)
+    load_calibration(load_settings(chosen), SystemClock().utc())
     name = str(chosen) if chosen else "built-in defaults"
     print(
         json.dumps({"schema": "isoalign.config-check/1", "file": name, "valid": True}) if as_json else f"{name}: valid"

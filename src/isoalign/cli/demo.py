@@ -31,7 +31,11 @@ def demo(
     seed: int = 0,
     offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
     archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
+    in_room_ct: Annotated[bool, Parameter(negative="")] = False,
     config: Path | None = None,
+    support_angle: float = 0.0,
+    machine_errors: Annotated[bool, Parameter(negative="")] = False,
+    calibrate: Annotated[bool, Parameter(negative="")] = False,
     output: Path = Path("demo-output"),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     open_report: Annotated[bool, Parameter(name="--open", negative="")] = False,
@@ -56,8 +60,19 @@ def demo(
         The hidden set-up error itself: lateral, longitudinal, vertical (mm), pitch, roll, yaw (degrees).
     archive
         Who plays the treatment management system.
+    in_room_ct
+        Begin with a CT of a scanner in the room instead of a kV pair: it sends while its field is open, asks for
+        storage commitment, and is matched to the planning CT (3D/3D).
     config
         Configuration of the room, room.toml; the defaults without it.
+    support_angle
+        Patient support angle, degrees, that the plan of the made head phantom asks for.
+    machine_errors
+        Let the imagers' panels stand 1 to 2 mm beside where the room believes them, drawn from the seed. Without
+        --calibrate the room aligns the patient to a wrong place, and does not know.
+    calibrate
+        Calibrate the imagers first, with a ball-bearing phantom on the couch, and let the room work with the signed
+        record.
     output
         Folder for the report, the record and the logs.
     as_json
@@ -67,6 +82,8 @@ def demo(
     """
     if case is not None and not case.is_dir():
         raise UnusableArgument(f"--case {case} is not a folder", hint="Name a folder of DICOM files.")
+    if case is not None and support_angle:
+        raise UnusableArgument("--support-angle is for the made head phantom; a case has its own in the plan")
     _prepare(output)
 
     from isoalign.reports import record_to_json, session_summary, write_session_report
@@ -80,7 +97,11 @@ def demo(
         seed=seed,
         offset=offset,
         archive=archive,
+        in_room_ct=in_room_ct,
         config=config,
+        support_angle_deg=support_angle,
+        machine_errors=machine_errors,
+        calibrate=calibrate,
         output=output,
     )
     with StepProgress() as progress:

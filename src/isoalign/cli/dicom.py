@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from isoalign.cli.dicom_options import (
+    OUR_AE_TITLE,
+    OUR_PORT,
+    AsJson,
+    Calling,
+    Config,
+    Files,
+    Host,
+    OurTitle,
+    PeerName,
+    Port,
+    files_below,
+    show_facts,
+    table,
+)
 from isoalign.cli.errors import UnusableArgument
 
 if TYPE_CHECKING:
@@ -18,63 +33,36 @@ if TYPE_CHECKING:
     from isoalign.room.settings import PeerSettings, RoomSettings
 
 app = App(name="dicom", help="Look at DICOM files and peers, and move objects.")
+app.command("isoalign.cli.dicom_media:import_", name="import")
+app.command("isoalign.cli.dicom_media:export", name="export")
 
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-OUR_AE_TITLE = "PTImageClient"
-OUR_PORT = 51_700
 FOUND_PROBLEMS = 3
 """Exit code of validate when a file has problems: that of data that cannot be used."""
 
 
 @app.command
-def echo(peer: str, /, *, calling: str | None = None, config: Path | None = None, as_json: AsJson = False) -> int:
-    """Ask a peer whether it is there (C-ECHO).
-
-    Parameters
-    ----------
-    peer
-        AE@HOST:PORT, or "archive": the one of the configuration.
-    calling
-        Our AE title.
-    config
-        Configuration of the room, room.toml; for the archive, time-outs and TLS.
-    as_json
-        Print one JSON document.
-    """
+def echo(peer: PeerName, /, *, calling: Calling = None, config: Config = None, as_json: AsJson = False) -> int:
+    """Ask a peer whether it is there (C-ECHO)."""
     from isoalign.room import dicom_tools
 
     room = _room(config)
     target = _peer(peer, room)
     took_s = dicom_tools.echo_peer(target, dicom_tools.node_settings(room, calling))
     facts = {"peer": target.ae_title, "round_trip_ms": round(took_s * 1e3, 2)}
-    _show("isoalign.dicom-echo/1", facts, as_json, f"{target.ae_title} answers after {took_s * 1e3:.1f} ms")
+    show_facts("isoalign.dicom-echo/1", facts, as_json, f"{target.ae_title} answers after {took_s * 1e3:.1f} ms")
     return 0
 
 
 @app.command
 def send(
-    peer: str, /, *paths: Path, calling: str | None = None, config: Path | None = None, as_json: AsJson = False
+    peer: PeerName, /, *paths: Files, calling: Calling = None, config: Config = None, as_json: AsJson = False
 ) -> int:
-    """Send files to a peer over one association (C-STORE).
-
-    Parameters
-    ----------
-    peer
-        AE@HOST:PORT, or "archive": the one of the configuration.
-    paths
-        Files, or folders: every file below them.
-    calling
-        Our AE title.
-    config
-        Configuration of the room, room.toml; for the archive, time-outs and TLS.
-    as_json
-        Print one JSON document.
-    """
+    """Send files to a peer over one association (C-STORE)."""
     from isoalign.cli.progress import StepProgress
     from isoalign.room import dicom_tools
 
     room = _room(config)
-    target, files = _peer(peer, room), _files(paths)
+    target, files = _peer(peer, room), files_below(paths)
     with StepProgress() as progress:
         progress("begin", f"sending to {target.ae_title}", None)
         done = dicom_tools.send_files(target, files, dicom_tools.node_settings(room, calling), _meter(progress))
@@ -82,7 +70,7 @@ def send(
         for warning in done.warnings:
             progress("warning", warning, None)
     facts = {"stored": done.count, "duration_s": round(done.duration_s, 3), "warnings": list(done.warnings)}
-    _show("isoalign.dicom-send/1", facts, as_json)
+    show_facts("isoalign.dicom-send/1", facts, as_json)
     return 0
 
 
@@ -91,11 +79,11 @@ def receive(
     folder: Path,
     /,
     *,
-    ae_title: str = OUR_AE_TITLE,
-    host: str = "127.0.0.1",
-    port: int = OUR_PORT,
+    ae_title: OurTitle = OUR_AE_TITLE,
+    host: Host = "127.0.0.1",
+    port: Port = OUR_PORT,
     caller: Annotated[tuple[str, ...], Parameter(name="--from", negative="")] = (),
-    config: Path | None = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> int:
     """Receive and keep whatever peers send, until Ctrl-C (C-STORE and C-ECHO provider).
@@ -107,12 +95,6 @@ def receive(
     ----------
     folder
         Where objects (received/) and their index are kept.
-    ae_title
-        Our AE title; calls for another are rejected.
-    host
-        Address to listen on.
-    port
-        Port to listen on; 0 chooses a free one.
     caller
         AE, or AE@ADDRESS, that may call; may be given more than once. Anybody by default.
     config
@@ -146,16 +128,16 @@ def receive(
 
 @app.command
 def move(
-    peer: str,
+    peer: PeerName,
     /,
     *uids: str,
     folder: Path = Path(),
     study: str = "",
     series: str = "",
-    ae_title: str = OUR_AE_TITLE,
-    host: str = "127.0.0.1",
-    port: int = OUR_PORT,
-    config: Path | None = None,
+    ae_title: OurTitle = OUR_AE_TITLE,
+    host: Host = "127.0.0.1",
+    port: Port = OUR_PORT,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> int:
     """Get instances from an archive (C-MOVE to ourselves, Study Root, level IMAGE).
@@ -164,8 +146,6 @@ def move(
 
     Parameters
     ----------
-    peer
-        AE@HOST:PORT, or "archive": the one of the configuration.
     uids
         SOP Instance UIDs.
     folder
@@ -174,16 +154,6 @@ def move(
         Study Instance UID; empty otherwise (universal matching).
     series
         Series Instance UID; empty otherwise.
-    ae_title
-        Our AE title, also the move destination.
-    host
-        Address to listen on.
-    port
-        Port to listen on.
-    config
-        Configuration of the room, room.toml; for the archive, time-outs and TLS.
-    as_json
-        Print one JSON document.
     """
     from isoalign.cli.progress import StepProgress
     from isoalign.room import dicom_tools
@@ -209,18 +179,18 @@ def move(
         for warning in done.warnings:
             progress("warning", warning, None)
     facts = {"arrived": done.count, "duration_s": round(done.duration_s, 3), "warnings": list(done.warnings)}
-    _show("isoalign.dicom-move/1", facts, as_json)
+    show_facts("isoalign.dicom-move/1", facts, as_json)
     return 0
 
 
 @app.command
 def commit(
-    peer: str,
+    peer: PeerName,
     /,
-    *paths: Path,
+    *paths: Files,
     wait_s: float = 30.0,
-    calling: str | None = None,
-    config: Path | None = None,
+    calling: Calling = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> int:
     """Ask a peer whether it has files for good (storage commitment).
@@ -229,26 +199,18 @@ def commit(
 
     Parameters
     ----------
-    peer
-        AE@HOST:PORT, or "archive": the one of the configuration.
-    paths
-        Files, or folders: every file below them.
     wait_s
         How long the peer may take.
-    calling
-        Our AE title.
-    config
-        Configuration of the room, room.toml; for the archive, time-outs and TLS.
-    as_json
-        Print one JSON document.
     """
     from isoalign.room import dicom_tools
 
     room = _room(config)
-    target, files = _peer(peer, room), _files(paths)
+    target, files = _peer(peer, room), files_below(paths)
     missing = dicom_tools.commit_files(target, files, dicom_tools.node_settings(room, calling), wait_s)
     words = f"{target.ae_title} has {len(files) - len(missing)} of {len(files)} objects for good"
-    _show("isoalign.dicom-commit/1", {"asked": len(files), "missing": missing}, as_json, "\n".join([words, *missing]))
+    show_facts(
+        "isoalign.dicom-commit/1", {"asked": len(files), "missing": missing}, as_json, "\n".join([words, *missing])
+    )
     return 4 if missing else 0
 
 
@@ -276,8 +238,6 @@ def queue(
         Queue again what was given up, before anything else.
     now
         Send what is due. Only while the room does not run: it sends by itself.
-    as_json
-        Print one JSON document.
     """
     from isoalign.room import dicom_tools
     from isoalign.room.settings import load_settings
@@ -313,32 +273,30 @@ def queue(
                 for one in outbox.entries(state)
             ]
     words = [f"{count} objects {name.replace('_', ' ')}" for name, count in done.items()]
-    _show("isoalign.dicom-queue/1", {**done, "entries": rows}, as_json, "\n".join([*words, _table(rows) or "nothing"]))
+    show_facts(
+        "isoalign.dicom-queue/1", {**done, "entries": rows}, as_json, "\n".join([*words, table(rows) or "nothing"])
+    )
     return 0
 
 
 @app.command
-def validate(*paths: Path, dciodvfy: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> int:
+def validate(*paths: Files, dciodvfy: Annotated[bool, Parameter(negative="")] = False, as_json: AsJson = False) -> int:
     """Check whether files are whole DICOM objects that this package can use.
 
     Parameters
     ----------
-    paths
-        Files, or folders: every file below them.
     dciodvfy
         Ask the program dciodvfy as well.
-    as_json
-        Print one JSON document.
     """
     from isoalign.room import dicom_tools
 
-    verdicts = [dicom_tools.validate_file(one, with_program=dciodvfy) for one in _files(paths)]
+    verdicts = [dicom_tools.validate_file(one, with_program=dciodvfy) for one in files_below(paths)]
     rows = [{"file": str(one.file), "kind": one.kind, "problems": list(one.problems)} for one in verdicts]
     lines = []
     for one in verdicts:
         lines.append(f"{'✗' if one.problems else '✓'} {one.file} ({one.kind})")
         lines += [f"    {problem}" for problem in one.problems]
-    _show("isoalign.dicom-validate/1", {"files": rows}, as_json, "\n".join(lines))
+    show_facts("isoalign.dicom-validate/1", {"files": rows}, as_json, "\n".join(lines))
     return FOUND_PROBLEMS if any(one.problems for one in verdicts) else 0
 
 
@@ -350,14 +308,12 @@ def show(file: Path, /, *, as_json: AsJson = False) -> int:
     ----------
     file
         A DICOM file.
-    as_json
-        Print one JSON document.
     """
     from isoalign.room import dicom_tools
 
     elements = dicom_tools.describe_file(file)
     rows = [{"tag": tag, "name": name, "value": value} for tag, name, value in elements]
-    _show("isoalign.dicom-elements/1", {"elements": rows}, as_json, _table(rows))
+    show_facts("isoalign.dicom-elements/1", {"elements": rows}, as_json, table(rows))
     return 0
 
 
@@ -384,18 +340,6 @@ def _peer(named: str, room: RoomSettings | None) -> PeerSettings:
         raise UnusableArgument(f"{named!r} is no peer: AE title or port out of range") from error
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    missing = [path for path in found if not path.is_file()]
-    if missing:
-        raise UnusableArgument(f"{missing[0]} is no file and no folder", hint="Check the name.")
-    if not found:
-        raise UnusableArgument("no file is named", hint="Give files or folders that hold some.")
-    return found
-
-
 def _meter(progress: StepProgress) -> Callable[[int, int, float], None]:
     def tell(done: int, total: int, rate: float) -> None:
         progress("progress", f"{done} of {total}, {rate:.0f} a second", done / max(total, 1))
@@ -405,17 +349,3 @@ def _meter(progress: StepProgress) -> Callable[[int, int, float], None]:
 
 def _status(status: int | None) -> str:
     return "" if status is None else f"{status:04X}"
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    if not rows:
-        return ""
-    widths = {key: min(max(len(row[key]) for row in rows), 64) for key in rows[0]}
-    return "\n".join("  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows)
-
-
-def _show(schema: str, facts: dict[str, Any], as_json: bool, words: str = "") -> None:
-    if as_json:
-        print(json.dumps({"schema": schema, **facts}, indent=2))
-    elif words:
-        print(words)

@@ -84,11 +84,13 @@ def drr(
 
     with StepProgress() as progress:
         progress("begin", f"Reading {ct}", None)
-        volume = load_ct_folder(ct)
+        volume, advice = load_ct_folder(ct)
         loaded = load_plan_file(plan) if plan is not None else None
         centre = isocentre or (_of_point(loaded.beam().isocentre_mm) if loaded is not None else _middle_of(volume))
         position = loaded.patient_position if loaded is not None else volume.patient_position
         progress("done", f"{volume.hounsfield.shape[0]} slices", None)
+        for words in advice:
+            progress("warning", words, None)
         progress("begin", "Rendering", None)
         axis = ImagerAxis(gantry_angle, sad, sid)
         geometry = ProjectionGeometry.from_axis(axis, PixelGrid.centred(rows, columns, pixel))
@@ -117,6 +119,7 @@ def drr(
             "style": style,
             "energy_kev": energy,
             "greatest_line_integral": float(line_integrals.max()),
+            "warnings": list(advice),
         }
         print(json.dumps(facts, indent=2))
     else:

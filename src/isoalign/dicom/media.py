@@ -1,17 +1,23 @@
 """Case folders: DICOM files on disk sorted into plan, structure set and CT, with nothing guessed.
 
-The folder is searched recursively. Packed folders (``.tar``, ``.tar.xz``, ``.tar.gz``, ``.tar.bz2``) in it are opened
-only when something is missing among the loose files, and are read in memory: nothing is unpacked to disk. When the
-folder holds several plans, the one whose structure set is there is used and the others are mentioned; in every other
-case the user is asked.
+The folder is searched recursively. Packed folders (``.tar``, ``.tar.xz``, ``.tar.gz``, ``.tar.bz2``, ``.zip``) in it
+are opened only when something is missing among the loose files, and are read in memory: nothing is unpacked to disk.
+When the folder holds several plans, the one whose structure set is there is used and the others are mentioned; in every
+other case the user is asked.
 """
 
 from __future__ import annotations
 
+import lzma
+import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from pydicom.dataset import Dataset, FileDataset
 
@@ -35,10 +41,10 @@ from isoalign.records import Plan, StructureSet
 
 __all__ = ["CaseFile", "CaseFiles", "read_case_folder"]
 
-PACKED_ENDINGS = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2")
+PACKED_ENDINGS = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".zip")
 OTHER_ENDINGS = {
     *(".md", ".txt", ".json", ".xml", ".csv", ".html", ".pdf", ".png", ".jpg", ".jpeg", ".toml", ".yaml", ".yml"),
-    *(".xz", ".gz", ".bz2", ".zip", ".7z", ".log", ".ini", ".db", ".part", ".npz", ".stl"),
+    *(".xz", ".gz", ".bz2", ".7z", ".log", ".ini", ".db", ".part", ".npz", ".stl"),
 }
 """Endings of files that are passed over when they are not DICOM; any other file that is not DICOM is an error."""
 LARGEST_MEMBER_BYTES = 512 * 2**20
@@ -259,23 +265,63 @@ def packed_members(archive: Path) -> Iterator[tuple[str, bytes]]:
     ------
     UnsafeArchive
     """
-    total = 0
+    members = _zip_members(archive) if archive.suffix.casefold() == ".zip" else _tar_members(archive)
     try:
-        with tarfile.open(archive) as tar:
-            for count, member in enumerate(tar, start=1):
-                name = f"{archive}:{member.name}"
-                if count > MOST_MEMBERS:
-                    raise UnsafeArchive(f"{archive} holds more than {MOST_MEMBERS} entries")
-                parts = PurePosixPath(member.name).parts
-                if member.name.startswith("/") or ".." in parts or not (member.isfile() or member.isdir()):
-                    raise UnsafeArchive(f"{name} is a link, a device or leads outside the folder")
-                if member.isdir():
-                    continue
-                total += member.size
-                if member.size > LARGEST_MEMBER_BYTES or total > LARGEST_ARCHIVE_BYTES:
-                    raise UnsafeArchive(f"{name} makes the unpacked size exceed what is allowed")
-                file = tar.extractfile(member)
-                if file is not None:
-                    yield name, file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+        yield from _checked(archive, members)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
         raise UnsafeArchive(f"{archive} cannot be unpacked: {error}") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise UnsafeArchive(f"{archive} cannot be unpacked: encrypted, or packed in an unknown way") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One entry of a packed folder; ``open`` is None for a folder."""
+
+    name: str
+    size: int
+    is_ordinary: bool
+    open: Callable[[], IO[bytes]] | None
+
+
+def _checked(archive: Path, members: Iterable[_Member]) -> Iterator[tuple[str, bytes]]:
+    total = 0
+    for count, member in enumerate(members, start=1):
+        name = f"{archive}:{member.name}"
+        if count > MOST_MEMBERS:
+            raise UnsafeArchive(f"{archive} holds more than {MOST_MEMBERS} entries")
+        parts = PurePosixPath(member.name).parts
+        if member.name.startswith("/") or ".." in parts or not member.is_ordinary:
+            raise UnsafeArchive(f"{name} is a link, a device or leads outside the folder")
+        if member.open is None:
+            continue
+        total += member.size
+        if member.size > LARGEST_MEMBER_BYTES or total > LARGEST_ARCHIVE_BYTES:
+            raise UnsafeArchive(f"{name} makes the unpacked size exceed what is allowed")
+        with member.open() as file:
+            content = file.read(member.size + 1)  # the stated size is not believed
+        if len(content) > member.size:
+            raise UnsafeArchive(f"{name} is larger than the archive says")
+        yield name, content
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive) as tar:
+        for one in tar:
+            opening = partial(_extracted, tar, one) if one.isfile() else None
+            yield _Member(one.name, one.size, one.isfile() or one.isdir(), opening)
+
+
+def _extracted(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = tar.extractfile(member)
+    assert file is not None  # of a regular file
+    return file
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for one in packed.infolist():
+            kind = stat.S_IFMT(one.external_attr >> 16)  # 0 where the archive was made on another system
+            is_ordinary = kind in {0, stat.S_IFREG, stat.S_IFDIR}
+            opening = None if one.is_dir() else partial(packed.open, one)
+            yield _Member(one.filename.replace("\\", "/"), one.file_size, is_ordinary, opening)

@@ -91,7 +91,7 @@ def import_media(source: Path | str, wanted: MediaFilter = MediaFilter()) -> Ite
     """
     source = Path(source)
     if not source.exists():
-        raise CaseFolderMissing(f"{source} does not exist", folder=str(source))
+        raise CaseFolderMissing(f"{source} does not exist", hint="Check the name.", folder=str(source))
     for dataset in _datasets(source):
         if wanted.accepts(dataset):
             require_complete(dataset)

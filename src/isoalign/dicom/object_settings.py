@@ -45,6 +45,10 @@ class ObjectSettings:
     ihe_ro_registration : bool
         Spatial Registrations in the format of IHE-RO (MMRO-II): one item per frame of reference, the registered one
         with the identity. Otherwise the moving frame's item alone.
+    exposure_as_stated : bool
+        Whether an RT Image carries the attributes of its exposure that the conformance statement exports and the
+        standard allows under other conditions only: Referenced Frame Number, X-Ray Tube Current and Exposure Time. The
+        full values of the last two are always there, in attributes without a condition.
     station_name : str
         Station Name (0008,1010), at most 16 characters; left out when empty.
     """
@@ -52,6 +56,7 @@ class ObjectSettings:
     creators: PrivateCreators = PrivateCreators()
     characters: CharacterRepertoire = CharacterRepertoire.UTF_8
     ihe_ro_registration: bool = True
+    exposure_as_stated: bool = False
     station_name: str = ""
 
 

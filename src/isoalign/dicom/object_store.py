@@ -217,8 +217,8 @@ class ObjectStore:
             partial.unlink(missing_ok=True)
         return StoredInstance(sop_instance_uid, sop_class_uid, target, is_new, _remark(header, sop_class_uid))
 
-    def put_dataset(self, dataset: Dataset) -> Path:
-        """Keep an object of our own; returns its file.
+    def put_dataset(self, dataset: Dataset) -> StoredInstance:
+        """Keep an object that did not come over the network.
 
         Raises
         ------
@@ -230,13 +230,12 @@ class ObjectStore:
         buffer = BytesIO()
         pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
         encoded = _without_meta(buffer.getvalue())
-        stored = self.put(
+        return self.put(
             encoded,
             sop_class_uid=str(dataset.SOPClassUID),
             sop_instance_uid=str(dataset.SOPInstanceUID),
             transfer_syntax_uid=str(meta.TransferSyntaxUID),
         )
-        return stored.path
 
     def _write_partial(self, content: bytes) -> Path:
         with self._lock:

@@ -12,12 +12,19 @@ from isoalign.positioning.errors import (
     NotApproved,
     SessionHeld,
 )
-from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
-from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
+from isoalign.positioning.planning import (
+    CorrectionLimits,
+    plan_correction,
+    planned_pose,
+    require_accepted,
+    setup_position,
+)
+from isoalign.positioning.ports import CouchPort, ImagerPort, InRoomCtPort, MatcherPort, MoveProgress
 from isoalign.positioning.session import PositioningSession, SessionSettings
-from isoalign.positioning.workflow import MOVING, TRANSITIONS, Event, State, next_state
+from isoalign.positioning.workflow import FIELD_IS_OPEN, MOVING, TRANSITIONS, Event, State, next_state
 
 __all__ = [
+    "FIELD_IS_OPEN",
     "MOVING",
     "TRANSITIONS",
     "CorrectionLimits",
@@ -27,6 +34,7 @@ __all__ = [
     "Event",
     "IllegalAct",
     "ImagerPort",
+    "InRoomCtPort",
     "MatchRefused",
     "MatcherPort",
     "MoveProgress",
@@ -37,6 +45,7 @@ __all__ = [
     "State",
     "next_state",
     "plan_correction",
+    "planned_pose",
     "require_accepted",
     "setup_position",
 ]

@@ -6,11 +6,17 @@ import hashlib
 from dataclasses import dataclass
 
 from isoalign.geometry import (
+    DicomPatient,
+    Fixed,
+    PatientPosition,
+    Pose,
     Representation,
+    TableAngles,
     TableTopPosition,
     TravelLimits,
     apply_correction,
     limit_and_recentre,
+    planned_fixed_from_dicom_at,
 )
 from isoalign.positioning.errors import CorrectionTooLarge, MatchRefused
 from isoalign.records import Beam, Correction, Match, Verdict
@@ -45,6 +51,12 @@ def setup_position(beam: Beam, default: TableTopPosition) -> TableTopPosition:
         beam.table_top_roll_deg,
         beam.patient_support_angle_deg,
     )
+
+
+def planned_pose(position: PatientPosition, beam: Beam) -> Pose[Fixed, DicomPatient]:
+    """Where the patient should be for a beam: its isocentre at the machine's, turned by the beam's own couch angles."""
+    angles = TableAngles(beam.patient_support_angle_deg, beam.table_top_pitch_deg, beam.table_top_roll_deg)
+    return planned_fixed_from_dicom_at(position, beam.isocentre_mm, angles)
 
 
 def plan_correction(match: Match, start: TableTopPosition, limits: CorrectionLimits) -> Correction:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from isoalign.geometry import TableTopPosition
-from isoalign.records import Match, Radiograph, Technique
+from isoalign.records import InRoomScan, Match, Radiograph, Technique
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,19 @@ class MatcherPort(Protocol):
 
     async def match(self, radiographs: Sequence[Radiograph]) -> Match:
         """The match of one set of radiographs."""
+        ...
+
+
+class InRoomCtPort(Protocol):
+    """An in-room CT that sends its images while its imaging field is open."""
+
+    async def receive(self) -> InRoomScan:
+        """Open the field, wait until the scanner has sent a series and had it confirmed, and close the field.
+
+        The field is closed however this ends, also when it is cancelled.
+        """
+        ...
+
+    async def match(self, scan: InRoomScan, table_top: TableTopPosition) -> Match:
+        """The 3D/3D match of a series that was taken with the table top there."""
         ...

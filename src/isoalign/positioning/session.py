@@ -5,7 +5,8 @@ The session decides; it moves nothing itself. Its ports are joined to devices by
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,19 +15,21 @@ from isoalign.errors import IsoalignError
 from isoalign.geometry import TableTopPosition, displacement_between
 from isoalign.positioning.errors import CouchDisplaced, NotApproved, SessionHeld
 from isoalign.positioning.planning import CorrectionLimits, plan_correction, require_accepted, setup_position
-from isoalign.positioning.ports import CouchPort, ImagerPort, MatcherPort, MoveProgress
-from isoalign.positioning.workflow import MOVING, Event, State, next_state
+from isoalign.positioning.ports import CouchPort, ImagerPort, InRoomCtPort, MatcherPort, MoveProgress
+from isoalign.positioning.workflow import FIELD_IS_OPEN, MOVING, Event, State, next_state
 from isoalign.records import (
     Approval,
     Beam,
     Correction,
     ImagingPass,
+    InRoomScan,
     Match,
     Plan,
     Purpose,
     Technique,
     TimelineEntry,
     Tolerance,
+    Verdict,
 )
 
 STILL_AT_START_MM = 0.2
@@ -72,6 +75,7 @@ class PositioningSession:
     passes: list[ImagingPass] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
     started_s: float = 0.0
+    _waiting: asyncio.Future[InRoomScan] | None = None
 
     def load(self, plan: Plan, beam: Beam) -> None:
         """Begin with a patient; forgets whatever an earlier patient left."""
@@ -98,28 +102,92 @@ class PositioningSession:
         MatchRefused
             When the match is not accepted; the couch stays where it is.
         """
-        verifies = self.state in {State.CORRECTED, State.VERIFIED}
-        purpose = Purpose.VERIFICATION if verifies else Purpose.SETUP
         next_state(self.state, Event.IMAGE)
+        purpose = self._purpose()
         async with self._timed(f"{purpose.value} images"):
             before = await self.couch.position()
             radiographs = await self.imagers.acquire(self.settings.technique)
             table_top = await self.couch.position()
             _require_still(before, table_top)
         self._step(Event.IMAGE)
-        async with self._timed(f"{purpose.value} match"):
-            match = await self.matcher.match(radiographs)
-        self.passes.append(ImagingPass(purpose, tuple(radiographs), match, table_top))
+        match = await self._find(f"{purpose.value} match", self.matcher.match(radiographs))
+        self._take(ImagingPass(purpose, tuple(radiographs), match, table_top, self._matched_scan()))
+        return match
+
+    async def scan_and_match(self, scanner: InRoomCtPort) -> Match:
+        """Wait for a CT of the in-room scanner and match it to the planning CT; leads to what images lead to.
+
+        The couch stays where it is while the field is open: motion is refused by the table, and a couch that was
+        moved all the same spoils the scan.
+
+        Raises
+        ------
+        SessionHeld
+            When the session was held meanwhile; the field is closed.
+        CouchDisplaced
+            When the couch is not where it was when the field was opened.
+        MatchRefused
+            When the match is not accepted; the couch stays where it is.
+        """
+        next_state(self.state, Event.OPEN_FIELD)
+        purpose = self._purpose()
+        before = await self.couch.position()
+        self._step(Event.OPEN_FIELD)
         try:
-            require_accepted(match)
-            if purpose is Purpose.SETUP:
-                self.correction = plan_correction(match, table_top, self.settings.limits)
+            async with self._timed(f"{purpose.value} in-room CT"):
+                scan = await self._receive(scanner)
+                table_top = await self.couch.position()
+                _require_still(before, table_top)
+        except BaseException:
+            if self.state in FIELD_IS_OPEN:
+                self._step(Event.CLOSE_FIELD)
+            raise
+        self._step(Event.RECEIVE_SCAN)
+        match = await self._find(f"{purpose.value} 3D/3D match", scanner.match(scan, table_top))
+        self._take(ImagingPass(purpose, (), match, table_top, scan))
+        return match
+
+    async def _find(self, what: str, matching: Awaitable[Match]) -> Match:
+        """What a matcher finds; images that it cannot use lead to what a refused match leads to."""
+        try:
+            async with self._timed(what):
+                return await matching
+        except IsoalignError:
+            self._step(Event.REFUSE_MATCH)
+            raise
+
+    async def _receive(self, scanner: InRoomCtPort) -> InRoomScan:
+        """What the scanner sends; a hold ends the wait."""
+        self._waiting = asyncio.ensure_future(scanner.receive())
+        try:
+            return await self._waiting
+        except asyncio.CancelledError:
+            if self.state in FIELD_IS_OPEN:
+                raise
+            raise SessionHeld("the session was held while an in-room CT was waited for") from None
+        finally:
+            self._waiting = None
+
+    def _purpose(self) -> Purpose:
+        return Purpose.VERIFICATION if self.state in {State.CORRECTED, State.VERIFIED} else Purpose.SETUP
+
+    def _matched_scan(self) -> InRoomScan | None:
+        """The in-room CT that radiographs are compared with: the last one whose own match was accepted."""
+        found = (one for one in reversed(self.passes) if not one.radiographs and one.match.verdict is Verdict.ACCEPTED)
+        return next((one.scan for one in found), None)
+
+    def _take(self, found: ImagingPass) -> None:
+        """Note what a pass has found, and plan the correction that a set-up pass asks for."""
+        self.passes.append(found)
+        try:
+            require_accepted(found.match)
+            if found.purpose is Purpose.SETUP:
+                self.correction = plan_correction(found.match, found.table_top, self.settings.limits)
                 self.approval = None
         except IsoalignError:
             self._step(Event.REFUSE_MATCH)
             raise
         self._step(Event.ACCEPT_MATCH)
-        return match
 
     def correct_again(self) -> Correction:
         """Plan a further correction from the verification match."""
@@ -159,6 +227,8 @@ class PositioningSession:
         finally:
             self._step(Event.HOLD)
             self._note("hold", reason)
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def clear(self, reason: str) -> None:
         """A person clears a hold; everything found before it is forgotten."""

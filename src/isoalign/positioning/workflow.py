@@ -18,11 +18,15 @@ class State(Enum):
     LOADED = "patient loaded"
     MOVING_TO_SETUP = "moving to set-up position"
     AT_SETUP = "at set-up position"
+    FIELD_OPEN = "in-room CT field open"
+    SCANNED = "in-room CT received"
     IMAGED = "images taken"
     MATCHED = "match accepted"
     APPROVED = "correction approved"
     CORRECTING = "moving by the correction"
     CORRECTED = "correction done"
+    VERIFICATION_FIELD_OPEN = "verification in-room CT field open"
+    VERIFICATION_SCANNED = "verification in-room CT received"
     VERIFICATION_IMAGED = "verification images taken"
     VERIFIED = "residual known"
     HELD = "held"
@@ -36,6 +40,9 @@ class Event(Enum):
     START_SETUP_MOVE = "move to set-up position"
     ARRIVE = "arrive"
     IMAGE = "take images"
+    OPEN_FIELD = "open the in-room CT field"
+    CLOSE_FIELD = "close the in-room CT field"
+    RECEIVE_SCAN = "receive an in-room CT"
     ACCEPT_MATCH = "accept match"
     REFUSE_MATCH = "refuse match"
     APPROVE = "approve"
@@ -48,6 +55,8 @@ class Event(Enum):
 
 
 MOVING = frozenset({State.MOVING_TO_SETUP, State.CORRECTING})
+FIELD_IS_OPEN = frozenset({State.FIELD_OPEN, State.VERIFICATION_FIELD_OPEN})
+"""Where images of an in-room CT are waited for, and accepted."""
 
 _STEPS: dict[tuple[State, Event], State] = {
     (State.IDLE, Event.LOAD): State.LOADED,
@@ -57,14 +66,26 @@ _STEPS: dict[tuple[State, Event], State] = {
     (State.AT_SETUP, Event.IMAGE): State.IMAGED,
     (State.IMAGED, Event.ACCEPT_MATCH): State.MATCHED,
     (State.IMAGED, Event.REFUSE_MATCH): State.AT_SETUP,
+    (State.AT_SETUP, Event.OPEN_FIELD): State.FIELD_OPEN,
+    (State.FIELD_OPEN, Event.CLOSE_FIELD): State.AT_SETUP,
+    (State.FIELD_OPEN, Event.RECEIVE_SCAN): State.SCANNED,
+    (State.SCANNED, Event.ACCEPT_MATCH): State.MATCHED,
+    (State.SCANNED, Event.REFUSE_MATCH): State.AT_SETUP,
     (State.MATCHED, Event.APPROVE): State.APPROVED,
     (State.MATCHED, Event.IMAGE): State.IMAGED,
+    (State.MATCHED, Event.OPEN_FIELD): State.FIELD_OPEN,
     (State.APPROVED, Event.START_CORRECTION): State.CORRECTING,
     (State.CORRECTING, Event.ARRIVE): State.CORRECTED,
     (State.CORRECTED, Event.IMAGE): State.VERIFICATION_IMAGED,
     (State.VERIFICATION_IMAGED, Event.ACCEPT_MATCH): State.VERIFIED,
     (State.VERIFICATION_IMAGED, Event.REFUSE_MATCH): State.CORRECTED,
     (State.VERIFIED, Event.IMAGE): State.VERIFICATION_IMAGED,
+    (State.CORRECTED, Event.OPEN_FIELD): State.VERIFICATION_FIELD_OPEN,
+    (State.VERIFIED, Event.OPEN_FIELD): State.VERIFICATION_FIELD_OPEN,
+    (State.VERIFICATION_FIELD_OPEN, Event.CLOSE_FIELD): State.CORRECTED,
+    (State.VERIFICATION_FIELD_OPEN, Event.RECEIVE_SCAN): State.VERIFICATION_SCANNED,
+    (State.VERIFICATION_SCANNED, Event.ACCEPT_MATCH): State.VERIFIED,
+    (State.VERIFICATION_SCANNED, Event.REFUSE_MATCH): State.CORRECTED,
     (State.VERIFIED, Event.REPEAT): State.MATCHED,
     (State.HELD, Event.CLEAR): State.LOADED,
 }

@@ -84,6 +84,8 @@ class Beam:
         In the DICOM patient frame of the plan's frame of reference.
     table_top_lateral_mm, table_top_longitudinal_mm, table_top_vertical_mm : float or None
         IEC 61217; None where the plan leaves them empty (relative to an unknown start).
+    reference_image_uids : tuple of str
+        SOP Instance UIDs of the RT Images that the plan names for this beam.
     """
 
     number: int
@@ -100,6 +102,7 @@ class Beam:
     tolerance_table_number: int | None = None
     range_shifters: tuple[RangeShifter, ...] = ()
     snout: Snout | None = None
+    reference_image_uids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(

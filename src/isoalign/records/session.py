@@ -52,13 +52,31 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class InRoomScan:
+    """The series that an in-room CT sent; ``slices`` counts its images."""
+
+    frame_of_reference_uid: str
+    series_instance_uid: str
+    slices: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImagingPass:
-    """One kV pair and what was found in it."""
+    """One kV pair, or one in-room CT, and what was found in it.
+
+    Attributes
+    ----------
+    radiographs : tuple of Radiograph
+        Empty for a pass whose images are a CT alone.
+    scan : InRoomScan or None
+        The in-room CT that was matched: with the planning CT, or with the radiographs where there are some.
+    """
 
     purpose: Purpose
     radiographs: tuple[Radiograph, ...]
     match: Match
     table_top: TableTopPosition
+    scan: InRoomScan | None = None
 
 
 @dataclass(frozen=True, slots=True)

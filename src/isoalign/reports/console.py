@@ -103,7 +103,7 @@ def _residual_lines(record: SessionRecord) -> list[Text]:
         tolerance = record.tolerance
         lines.append(
             Text(
-                f"residual, second pair: {residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm, "
+                f"residual, last images: {residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm, "
                 f"{residual.largest_axis_deg:.3f}° of {tolerance.angle_deg:g}°"
             )
         )

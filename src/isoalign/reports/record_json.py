@@ -136,6 +136,13 @@ def _pass(one: ImagingPass) -> Json:
         "purpose": one.purpose.value,
         "table_top": position_to_json(one.table_top.in_representation(Representation.IEC_61217)),
         "radiographs": [_radiograph(image) for image in one.radiographs],
+        "scan": None
+        if one.scan is None
+        else {
+            "frame_of_reference_uid": one.scan.frame_of_reference_uid,
+            "series_instance_uid": one.scan.series_instance_uid,
+            "slices": one.scan.slices,
+        },
         "match": _match(one.match),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from isoalign.geometry import Representation, RigidResidual, TableTopPosition
-from isoalign.records import Match, Outcome, SessionRecord
+from isoalign.records import ImagingPass, Match, Outcome, SessionRecord
 from isoalign.reports.files import write_whole
 from isoalign.reports.views import SCALE_BAR_MM, imager_views
 from isoalign.reports.wording import (
@@ -20,9 +20,9 @@ from isoalign.reports.wording import (
     OBSERVER,
     REPRESENTATION_NOTES,
     SHORT_REPRESENTATION,
-    decimals_of,
     direction_words,
     patient_directions,
+    plain,
     signed,
 )
 
@@ -65,7 +65,7 @@ def session_report_html(record: SessionRecord) -> str:
     first = None if setup is None else setup.match
     final = None if verification is None else verification.match
     return (
-        _environment()
+        environment()
         .get_template("session.html.j2")
         .render(
             record=record,
@@ -76,7 +76,12 @@ def session_report_html(record: SessionRecord) -> str:
             found=None if first is None else _residual_rows(first, final),
             final_match=final,
             matches=[
-                (name, match) for name, match in (("First pair", first), ("Second pair", final)) if match is not None
+                (name, match)
+                for name, match in (
+                    (_images(setup, "First pair"), first),
+                    (_images(verification, "Second pair"), final),
+                )
+                if match is not None
             ],
             positions=[_position_table(record, representation) for representation in SHORT_REPRESENTATION],
             patient_words=_patient_words(record),
@@ -92,8 +97,14 @@ def session_report_html(record: SessionRecord) -> str:
     )
 
 
+def _images(one: ImagingPass | None, pair: str) -> str:
+    """What the images of a pass were."""
+    return "In-room CT" if one is not None and not one.radiographs else pair
+
+
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates of all pages."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("isoalign.reports", "templates"),
         autoescape=True,
@@ -125,7 +136,8 @@ def _gauge(label: str, value: float, limit: float, unit: str, digits: int) -> Ro
     }
 
 
-def _axis_values(residual: RigidResidual) -> tuple[float, ...]:
+def axis_values(residual: RigidResidual) -> tuple[float, ...]:
+    """The six numbers in the order of :data:`isoalign.geometry.AXES`."""
     return (
         *(float(value) for value in residual.translation_mm),
         residual.pitch_deg,
@@ -143,12 +155,12 @@ def _residual_rows(first: Match, final: Match | None) -> list[Row]:
             "label": words.label,
             "unit": words.unit,
             "value": _shown(None if found is None else found[index], words.unit),
-            "sigma": "–" if found_sigmas is None else _plain(found_sigmas[index], words.unit),
+            "sigma": "–" if found_sigmas is None else plain(found_sigmas[index], words.unit),
             "direction": "not found"
             if found is None
             else direction_words(words.axis, found[index]).replace("no change", "as planned"),
             "residual": _shown(None if left is None else left[index], words.unit),
-            "residual_sigma": "–" if left_sigmas is None else _plain(left_sigmas[index], words.unit),
+            "residual_sigma": "–" if left_sigmas is None else plain(left_sigmas[index], words.unit),
         }
         for index, words in enumerate(AXIS_WORDS)
     ]
@@ -157,7 +169,7 @@ def _residual_rows(first: Match, final: Match | None) -> list[Row]:
 def _trusted_values(match: Match | None) -> tuple[float, ...] | None:
     """A match that was not accepted has found no position: nothing is shown that could be taken for one."""
     residual = None if match is None else match.trusted_residual
-    return None if residual is None else _axis_values(residual)
+    return None if residual is None else axis_values(residual)
 
 
 def _sigmas(match: Match | None) -> tuple[float, ...] | None:
@@ -165,10 +177,6 @@ def _sigmas(match: Match | None) -> tuple[float, ...] | None:
         return None
     # about the fixed axes X, Y, Z, which are those of pitch, roll and support angle for small angles
     return tuple(float(value) for value in (*match.sigma_mm, *match.sigma_deg))
-
-
-def _plain(value: float, unit: str) -> str:
-    return f"{value:.{decimals_of(unit)}f}"
 
 
 def _position_table(record: SessionRecord, representation: Representation) -> Row:
@@ -262,7 +270,7 @@ def _truth(record: SessionRecord, first: Match | None, final: Match | None) -> R
     if record.truth is None:
         return None
     hidden, remaining = record.truth.hidden, record.truth.remaining
-    columns = [_axis_values(hidden), _axis_values(remaining)]
+    columns = [axis_values(hidden), axis_values(remaining)]
     found, measured = _trusted_values(first), _trusted_values(final)
     rows = [
         {

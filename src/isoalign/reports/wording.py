@@ -68,6 +68,11 @@ def signed(value: float, unit: str) -> str:
     return f"{rounded:+.{digits}f}".replace("-", "−")
 
 
+def plain(value: float, unit: str) -> str:
+    """A number without a sign, with the digits of its unit."""
+    return f"{value:.{decimals_of(unit)}f}"
+
+
 def direction_words(axis: str, value: float) -> str:
     """Which way a change of ``value`` on ``axis`` goes, or "no change" where it rounds to nothing."""
     words = AXIS_WORDS[AXES.index(axis)]

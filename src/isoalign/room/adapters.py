@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from isoalign.devices.errors import StaleState
 from isoalign.devices.ipc import JsonObject
 from isoalign.devices.status import DIRECT, MotionPlan
 from isoalign.errors import IsoalignError
-from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
+from isoalign.geometry import DicomPatient, Fixed, Pose, ProjectionGeometry, TableTopPosition
 from isoalign.geometry.clearance import PATIENT
 from isoalign.positioning import MoveProgress
 from isoalign.records import Acquisition, CouchMotion, LeastClearance, Match, Radiograph, Technique
@@ -127,11 +127,21 @@ def _motion_of(plan: MotionPlan) -> CouchMotion:
 
 
 class DaemonImagers:
-    """The kV imagers behind the device daemon; adds the geometry that the room believes them to have."""
+    """The kV imagers behind the device daemon; adds the geometry that the room believes them to have.
 
-    def __init__(self, client: DeviceClient, settings: RoomSettings) -> None:
+    Parameters
+    ----------
+    client : DeviceClient
+    settings : RoomSettings
+    calibrated : mapping of str to ProjectionGeometry
+        In place of what the configuration states.
+    """
+
+    def __init__(
+        self, client: DeviceClient, settings: RoomSettings, calibrated: Mapping[str, ProjectionGeometry] | None = None
+    ) -> None:
         self._client = client
-        self._geometries = {imager.name: imager.geometry() for imager in settings.imager}
+        self._geometries = {imager.name: imager.geometry() for imager in settings.imager} | dict(calibrated or {})
         # in a room without a couch the table top is taken to stand at the set-up position
         self._fallback = settings.session_settings().default_setup
 
@@ -164,8 +174,8 @@ class VolumeMatcher:
         self._planned = planned
         self._on_progress = on_progress
 
-    async def match(self, radiographs: Sequence[Radiograph]) -> Match:
-        """See :class:`isoalign.positioning.MatcherPort`."""
+    async def match(self, radiographs: Sequence[Radiograph], planned: Pose[Fixed, DicomPatient] | None = None) -> Match:
+        """See :class:`isoalign.positioning.MatcherPort`; ``planned`` for once instead of the usual one."""
         from isoalign.registration import match_2d3d
 
         loop = asyncio.get_running_loop()
@@ -175,7 +185,9 @@ class VolumeMatcher:
             loop.call_soon_threadsafe(self._on_progress, text, fraction)
 
         def work() -> Match:
-            return match_2d3d(self._prepared, radiographs, self._planned, progress=progress, cancelled=cancelled.is_set)
+            return match_2d3d(
+                self._prepared, radiographs, planned or self._planned, progress=progress, cancelled=cancelled.is_set
+            )
 
         try:
             return await asyncio.to_thread(work)

@@ -56,8 +56,8 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-def builtin_case() -> Case:
-    """The procedural head phantom as DICOM objects."""
+def builtin_case(patient_support_angle_deg: float = 0.0) -> Case:
+    """The procedural head phantom as DICOM objects, planned at an angle of the patient support."""
     from isoalign.simulators.phantom import head_phantom
 
     phantom = head_phantom()
@@ -68,6 +68,7 @@ def builtin_case() -> Case:
         patient=PHANTOM_PATIENT,
         created_at=datetime.now(UTC),
         label="HEAD PHANTOM",
+        patient_support_angle_deg=patient_support_angle_deg,
     )
     return Case(read_plan(objects.plan), None, objects.volume, lambda: iter(objects.all), len(objects.all))
 
@@ -105,14 +106,15 @@ def store_case(case: Case, archive: PeerSettings, on_progress: ProgressCallback)
     return len(results)
 
 
-def load_ct_folder(folder: Path) -> Volume:
-    """The CT series in a folder (other objects are left aside).
+def load_ct_folder(folder: Path) -> tuple[Volume, tuple[str, ...]]:
+    """The CT series in a folder (other objects are left aside), and what the user should know about it.
 
     Raises
     ------
     InputDataError
     """
-    return read_volume(read_ct_folder(folder))
+    volume = read_volume(read_ct_folder(folder))
+    return volume, spacing_advice(volume)
 
 
 def load_plan_file(path: Path) -> Plan:

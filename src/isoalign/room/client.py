@@ -30,7 +30,8 @@ class RoomClient:
         return cls(await IpcClient.connect(socket, timeout_s=timeout_s))
 
     async def act(self, name: str, progress: Progress | None = None, /, **parameters: Any) -> dict[str, Any]:
-        """Perform one act (``load``, ``move_to_setup``, ``image_and_match``, ``approve``, ``move``, ``export``).
+        """Perform one act (``load``, ``move_to_setup``, ``image_and_match``, ``scan_and_match``, ``approve``, ``move``,
+        ``export``, ``close``).
 
         Parameters
         ----------

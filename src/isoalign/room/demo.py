@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from isoalign.clock import SystemClock
 from isoalign.errors import IsoalignError, RemoteError
 from isoalign.geometry import (
     DicomPatient,
@@ -20,18 +21,21 @@ from isoalign.geometry import (
     Representation,
     TableTopPosition,
     fixed_from_table,
-    planned_fixed_from_dicom,
     residual_of,
     setup_error,
 )
-from isoalign.positioning import setup_position
+from isoalign.positioning import planned_pose, setup_position
 from isoalign.records import SessionRecord, SimulationTruth
 from isoalign.room.archives import ArchiveKind
+from isoalign.room.calibration import load_calibration
 from isoalign.room.cases import Case, builtin_case, read_case, store_case
 from isoalign.room.clearance import example_clearance
 from isoalign.room.client import RoomClient
+from isoalign.room.demo_calibration import calibrate_imagers, machine_errors
+from isoalign.room.in_room_ct import FIELD_OPEN
 from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
-from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
+from isoalign.room.simulated_scanner import SimulatedScanner, with_simulated_scanner
+from isoalign.room.simulation import ImagerMisalignment, PatientOnCouch, SimulatedRoom
 
 OnEvent = Callable[[str, str, float | None], None]
 """``on_event(kind, text, fraction)``: kind is "begin", "progress", "done" or "note"."""
@@ -54,6 +58,14 @@ class DemoOptions:
         File or SOP Instance UID, where the case leaves a choice.
     offset : six floats or None
         The hidden set-up error (mm, degrees); None draws it from the seed within +-10 mm and +-3 degrees.
+    in_room_ct : bool
+        Whether the set-up images are a CT of an in-room scanner.
+    support_angle_deg : float
+        Patient support angle that the plan of the made head phantom asks for.
+    machine_errors : bool
+        Whether the imagers stand elsewhere than the room believes.
+    calibrate : bool
+        Whether the imagers are calibrated before, and the room works with the record.
     """
 
     output: Path
@@ -64,6 +76,10 @@ class DemoOptions:
     offset: tuple[float, float, float, float, float, float] | None = None
     archive: str = "embedded"
     config: Path | None = None
+    in_room_ct: bool = False
+    support_angle_deg: float = 0.0
+    machine_errors: bool = False
+    calibrate: bool = False
 
 
 def hidden_error(seed: int, offset: tuple[float, ...] | None) -> Pose[Fixed, Fixed]:
@@ -101,13 +117,21 @@ class _Demonstration:
                 "clearance": base.clearance or example_clearance(),
             }
         )
+        if options.in_room_ct:
+            self._settings = with_simulated_scanner(self._settings)
+        self._patient: PatientOnCouch | None = None
 
     async def run(self) -> SessionRecord:
+        misalignments = machine_errors(self._settings, self._options.seed) if self._options.machine_errors else {}
+        if self._options.calibrate:
+            await self._calibrate(misalignments)
+        load_calibration(self._settings, SystemClock().utc())  # a record that must not be used is told at once
         case = self._prepare_case()
-        planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
+        planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
         error = hidden_error(self._options.seed, self._options.offset)
         patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, error)
+        self._patient = patient
         with SimulatedRoom(
             self._settings,
             self._options.output,
@@ -115,6 +139,7 @@ class _Demonstration:
             seed=self._options.seed,
             patient=patient,
             archive=self._kind,
+            misalignments=misalignments,
         ) as room:
             await self._start(room, case)
             async with await RoomClient.connect(room.room_socket) as client:
@@ -122,10 +147,17 @@ class _Demonstration:
             truth = _disclose(room, patient, planned, error, self._options.seed)
         return dataclasses.replace(record, truth=truth)
 
+    async def _calibrate(self, misalignments: dict[str, ImagerMisalignment]) -> None:
+        self._say("begin", "Calibrating the kV imagers (ball-bearing phantom)", None)
+        folder = self._options.output / "calibration"
+        stated = await asyncio.to_thread(calibrate_imagers, self._settings, misalignments, folder, self._options.seed)
+        self._settings = self._settings.model_copy(update={"calibration": stated})
+        self._say("done", f"signed record {stated.imagers}", None)
+
     def _prepare_case(self) -> Case:
         if self._options.case is None:
             self._say("begin", "Making a head phantom", None)
-            case = builtin_case()
+            case = builtin_case(self._options.support_angle_deg)
         else:
             self._say("begin", f"Reading {self._options.case}", None)
             case = read_case(self._options.case, plan=self._options.plan, structure_set=self._options.structure_set)
@@ -175,7 +207,10 @@ class _Demonstration:
         moved = await self._move(room, client, "Couch to the set-up position", "move_to_setup")
         self._say("done", "", None)
         self._say_clearance(moved)
-        found = await self._act(client, "Orthogonal kV pair and 2D/3D match", "image_and_match")
+        if self._options.in_room_ct:
+            found = await self._scan(room, client, case)
+        else:
+            found = await self._act(client, "Orthogonal kV pair and 2D/3D match", "image_and_match")
         self._say("done", _found_in_words(found), None)
         correction = found["correction"]
         self._say("note", "target  IEC 61217            " + _six(correction["target_iec"]), None)
@@ -187,11 +222,43 @@ class _Demonstration:
         moved = await self._move(room, client, "Move (second act)", "move")
         self._say("done", "", None)
         self._say_clearance(moved)
-        proof = await self._act(client, "Second kV pair and match", "image_and_match")
+        pair = "kV pair and match to the in-room CT" if self._options.in_room_ct else "Second kV pair and match"
+        proof = await self._act(client, pair, "image_and_match")
         verdict = "within" if proof["within_tolerance"] else "OUT OF"
         self._say("done", f"residual {_found_in_words(proof)}: {verdict} tolerance", None)
-        sent = await self._act(client, "RT Images and Spatial Registrations to the archive (C-STORE)", "export")
-        self._say("done", f"{len(sent['objects'])} objects", None)
+        sent = await self._act(client, "Images and Spatial Registrations to the archive (C-STORE)", "close")
+        self._say("done", f"{len(sent['objects'])} objects" + (sent["waiting"] and f"; {sent['waiting']}"), None)
+
+    async def _scan(self, room: SimulatedRoom, client: RoomClient, case: Case) -> dict[str, Any]:
+        """A CT of the in-room scanner, which sends while the field is open."""
+        assert room.settings.dicom is not None
+        assert room.settings.dicom.in_room_ct is not None
+        assert self._patient is not None
+        scanner = SimulatedScanner(room.settings.dicom.in_room_ct, room.settings.dicom.host)
+        lies = fixed_from_table(room.control("couch").true_position()) @ self._patient.table_from_dicom
+        self._say("begin", "In-room CT: scanning", None)
+        seed = self._options.seed
+        images = await asyncio.to_thread(lambda: scanner.scan(case.volume, lies, case.plan, seed=seed))
+        self._say("done", f"{len(images)} images", None)
+        self._say("begin", "In-room CT: C-STORE, storage commitment and 3D/3D match", None)
+        field_open = asyncio.Event()
+
+        def progress(step: str, text: str, fraction: float | None) -> None:
+            if text == FIELD_OPEN:
+                field_open.set()
+            if step != "state":
+                self._say("progress", text, fraction)
+
+        act = asyncio.create_task(client.act("scan_and_match", progress))
+        opened = asyncio.create_task(field_open.wait())
+        try:
+            await asyncio.wait([act, opened], return_when=asyncio.FIRST_COMPLETED)
+            if field_open.is_set():
+                await asyncio.to_thread(scanner.deliver, images, lambda _text, _fraction: None)
+            return await act
+        finally:
+            opened.cancel()
+            act.cancel()
 
     def _say_clearance(self, moved: dict[str, Any]) -> None:
         words = f"clearance on the way: {moved['clearance']}"

@@ -12,7 +12,7 @@ from isoalign.room.settings import DicomSettings, InRoomCtSettings, PeerSettings
 
 def peer(settings: PeerSettings) -> Peer:
     """A peer as the node wants it."""
-    return Peer(settings.ae_title, settings.host, settings.port, settings.tls)
+    return Peer(settings.ae_title, settings.host, settings.port, settings.tls, settings.certificates)
 
 
 def tls(settings: DicomSettings) -> TlsSettings | None:
@@ -41,7 +41,7 @@ def provider(settings: DicomSettings) -> ReceiverSettings:
         ae_title=settings.ae_title,
         host=settings.host,
         port=settings.port,
-        callers=(Caller(settings.archive.ae_title, addresses),),
+        callers=(Caller(settings.archive.ae_title, addresses, settings.archive.certificates),),
         accept_any=settings.accept == "any",
         pdu_bytes=settings.receive_pdu_bytes,
         tls=tls(settings),
@@ -54,7 +54,7 @@ def in_room_ct(settings: DicomSettings, scanner: InRoomCtSettings) -> tuple[Rece
         ae_title=scanner.ae_title,
         host=settings.host,
         port=scanner.port,
-        callers=(Caller(scanner.scanner.ae_title, addresses_of(scanner.scanner)),),
+        callers=(Caller(scanner.scanner.ae_title, addresses_of(scanner.scanner), scanner.scanner.certificates),),
         pdu_bytes=settings.receive_pdu_bytes,
         tls=tls(settings),
     )

@@ -128,7 +128,7 @@ def move_instances(
     source = dicom_node.peer(peer)
     echo(source, settings)
     meter = _Meter(len(uids), progress)
-    own = replace(receiving, callers=(Caller(peer.ae_title, dicom_node.addresses_of(peer)),))
+    own = replace(receiving, callers=(Caller(peer.ae_title, dicom_node.addresses_of(peer), peer.certificates),))
     with logs_on_stderr(), StorageReceiver(own, ObjectStore(folder)) as receiver:
         report = retrieve(
             source,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from isoalign.errors import ConfigurationError, InputDataError, IsoalignError, PositioningError, StorageError
+from isoalign.errors import (
+    CalibrationError,
+    ConfigurationError,
+    InputDataError,
+    IsoalignError,
+    PositioningError,
+    StorageError,
+)
 
 
 class SettingsInvalid(ConfigurationError):
@@ -40,6 +47,15 @@ class PatientNotChecked(PositioningError):
 
     code = "room.patient-not-checked"
     default_hint = "Load the patient again; if it stays so, start the room anew with [clearance] in its configuration."
+
+
+class InRoomCtSilent(PositioningError):
+    """The field of an in-room CT was open for long enough, and no images were confirmed."""
+
+    code = "room.in-room-ct-silent"
+    default_hint = (
+        "Check that the scanner sends to this room and asks for storage commitment, then open the field again."
+    )
 
 
 # --- files of positions -------------------------------------------------------------------------------------------
@@ -147,3 +163,66 @@ class UnusableScanFile(InputDataError):
 
     code = "scan.unusable-file"
     default_hint = "The how-to 'Reconstruct a cone-beam CT' lists the arrays that a scan's npz file holds."
+
+
+# --- matches of files ---------------------------------------------------------------------------------------------
+
+
+class UnusableMatchFiles(InputDataError):
+    """The files to be matched do not belong together, or are not what a match needs."""
+
+    code = "match.unusable-files"
+    default_hint = "Name two acquired RT Images, or one folder or npz file with a volume of the day."
+
+
+# --- studies ------------------------------------------------------------------------------------------------------
+
+
+class UnusableStudy(ConfigurationError):
+    """What a study is asked to do makes no sense."""
+
+    code = "study.unusable"
+    default_hint = "See isoalign study --help."
+
+
+class StudyTableUnusable(ConfigurationError):
+    """The table or the journal of a study belongs to another one, or cannot be written."""
+
+    code = "study.table"
+    default_hint = "Name another file, or remove this one."
+
+
+class SchedulerUnreachable(IsoalignError):
+    """The scheduler of the cluster does not answer."""
+
+    code = "study.scheduler"
+    exit_code = 10
+    default_hint = "Start it with `dask scheduler`, and name the address that it prints."
+
+
+class WorkersLost(IsoalignError):
+    """Workers of a study died again and again."""
+
+    code = "study.workers-lost"
+    exit_code = 10
+    default_hint = "Look at memory and at the logs of the workers; call the study again, it goes on where it was."
+
+
+# --- files of calibrations ----------------------------------------------------------------------------------------
+
+
+class NoBeamImages(InputDataError):
+    """A folder or archive holds no field image, or cannot be read."""
+
+    code = "calibration.no-images"
+    default_hint = "Name a folder with the DICOM RT Images of the check, or a tar archive of it."
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+class CalibrationIncomplete(CalibrationError):
+    """A calibration record does not say what the room needs to know."""
+
+    code = "calibration.incomplete"
+    default_hint = "Calibrate all imagers of the room together, with the panels as the configuration states them."

@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from isoalign.clock import Clock
 from isoalign.dicom.node import (
     InRoomCtReceiver,
     Notice,
     NoticeKind,
+    NoticeTaker,
     PlannedPatient,
     StorageReceiver,
     drain_outbox,
     echo,
+    ignore,
     load_patient,
 )
 from isoalign.dicom.object_store import ObjectStore
-from isoalign.dicom.objects import (
-    Dataset,
-    ExportContext,
-    Series,
-    VerificationFrame,
-    build_rt_image,
-    build_spatial_registration,
-    write_file,
-)
-from isoalign.records import Beam, ExportedObject, ImagingPass, Plan, StructureSet, Verdict, Volume
+from isoalign.dicom.objects import write_file
+from isoalign.records import Beam, ExportedObject, ImagingPass, Plan
 from isoalign.room import dicom_node
-from isoalign.room.clearance import PatientSurface, patient_surface
+from isoalign.room.clearance import patient_surface
 from isoalign.room.errors import SettingsInvalid
-from isoalign.room.settings import RoomSettings
+from isoalign.room.results import SessionResults
+from isoalign.room.session_data import AcquiredScan, PatientLoad
+from isoalign.room.settings import InRoomCtSettings, RoomSettings
 from isoalign.storage import Database, OutboxState
 
-if TYPE_CHECKING:
-    from isoalign.registration import PreparedVolume
-
-KINDS = {"RTIMAGE": "RT Image", "REG": "Spatial Registration"}
+KINDS = {
+    "RTIMAGE": "RT Image",
+    "REG": "Spatial Registration",
+    "CT": "CT Image",
+    "RTSTRUCT": "RT Structure Set",
+}
 
 ProgressCallback = Callable[[str, float | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PatientLoad:
-    """A patient as loaded over DICOM, with the CT prepared for matching; and how long each took.
-
-    ``surface`` is None where the room checks no clearance.
-    """
-
-    plan: Plan
-    structure_set: StructureSet
-    volume: Volume
-    warnings: tuple[str, ...]
-    prepared: PreparedVolume
-    dicom_s: float
-    prepare_s: float
-    surface: PatientSurface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +121,35 @@ class PatientData:
             received - began,
             done - received,
             surface,
+            loaded.reference_images,
         )
 
-    def queue_results(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> tuple[QueuedResult, ...]:
-        """Write RT Images and Spatial Registrations of all passes to disk and queue them in the outbox. Blocks.
+    def results(self, load: PatientLoad, beam: Beam) -> SessionResults:
+        """What a session of this patient will send; see :class:`isoalign.room.results.SessionResults`."""
+        return SessionResults(load, beam, self._machine_name, self._objects)
+
+    def queue_results(
+        self, results: SessionResults, passes: Sequence[ImagingPass], scans: Mapping[str, AcquiredScan] | None = None
+    ) -> tuple[QueuedResult, ...]:
+        """Write the results of passes to disk and queue them in the outbox, those of a scan as they came. Blocks.
 
         From here on they reach the archive even if this process or the archive goes away in between.
+
+        Parameters
+        ----------
+        passes : sequence of ImagingPass
+            Those that have not been queued yet.
+        scans : mapping of Series Instance UID to AcquiredScan
         """
-        datasets = self._build(load, beam, passes)
-        paths = [write_file(one, self._outgoing / f"{one.SOPInstanceUID}.dcm") for one in datasets]
-        files = [(str(one.SOPInstanceUID), path) for one, path in zip(datasets, paths, strict=True)]
+        made = results.build(passes, scans or {}, self._clock.utc())
+        paths = [write_file(one, self._outgoing / f"{one.SOPInstanceUID}.dcm") for one in made.datasets]
+        files = [(str(one.SOPInstanceUID), path) for one, path in zip(made.datasets, paths, strict=True)]
+        queued = [QueuedResult(KINDS[one.Modality], str(one.SOPInstanceUID)) for one in made.datasets]
+        queued += [QueuedResult(KINDS["CT"], path.stem) for path in made.received]
         with self._database.transaction() as work:
-            work.record("results exported", facts={"objects": len(datasets)})
-            work.enqueue(self._archive.ae_title, files)
-        return tuple(QueuedResult(KINDS[one.Modality], str(one.SOPInstanceUID)) for one in datasets)
+            work.record("results exported", facts={"objects": len(queued)})
+            work.enqueue(self._archive.ae_title, [*files, *((path.stem, path) for path in made.received)])
+        return tuple(queued)
 
     def deliver(self, results: Sequence[QueuedResult], on_progress: ProgressCallback) -> tuple[ExportedObject, ...]:
         """C-ECHO, then C-STORE of everything that waits for the archive; says what became of ``results``. Blocks.
@@ -173,28 +169,48 @@ class PatientData:
             for one in results
         )
 
-    def in_room_ct(self, plan: Plan, on_committed: Callable[[tuple[str, ...]], None]) -> InRoomCtReceiver:
+    @property
+    def in_room_ct_settings(self) -> InRoomCtSettings:
+        """Of the room's in-room CT.
+
+        Raises
+        ------
+        SettingsInvalid
+            When the configuration names none.
+        """
+        if self._dicom.in_room_ct is None:
+            raise SettingsInvalid("the configuration has no [dicom.in_room_ct]: the room has no in-room CT")
+        return self._dicom.in_room_ct
+
+    def in_room_ct(
+        self, plan: Plan, on_committed: Callable[[tuple[str, ...]], None], on_notice: NoticeTaker = ignore
+    ) -> InRoomCtReceiver:
         """The provider for one in-room CT field of this plan; it listens while it is used as a context manager.
 
         Parameters
         ----------
         on_committed : callable
             Gets the instance UIDs when the scanner has asked for them and all are here; called from another thread.
+        on_notice : callable
+            Gets everything that a person may want to know; called from another thread.
 
         Raises
         ------
         SettingsInvalid
             When the configuration names no in-room CT.
         """
-        if self._dicom.in_room_ct is None:
-            raise SettingsInvalid("the configuration has no [dicom.in_room_ct]: the room has no in-room CT")
-        settings, elsewhere = dicom_node.in_room_ct(self._dicom, self._dicom.in_room_ct)
+        settings, elsewhere = dicom_node.in_room_ct(self._dicom, self.in_room_ct_settings)
+
+        def note(notice: Notice) -> None:
+            self._note(notice)
+            on_notice(notice)
+
         moment = self._clock.utc().strftime("%Y%m%dT%H%M%S%f")
         return InRoomCtReceiver(
             settings,
             ObjectStore(self._folder / "in-room-ct" / moment),
             PlannedPatient.of(plan),
-            on_notice=self._note,
+            on_notice=note,
             on_committed=on_committed,
             elsewhere=elsewhere,
         )
@@ -206,48 +222,18 @@ class PatientData:
             self._database.audit.append(f"instance {notice.kind.value}", facts)
 
     def _drain(self, on_progress: Callable[[int], None] | None = None) -> None:
-        drain_outbox(self._database.outbox, self._archive, self._node, clock=self._clock, progress=on_progress)
+        """Send what is due, round after round, until a round brings no answer."""
+        sent = 0
 
-    def _build(self, load: PatientLoad, beam: Beam, passes: Sequence[ImagingPass]) -> list[Dataset]:
-        context = ExportContext(
-            plan=load.plan,
-            beam_number=beam.number,
-            verification=VerificationFrame(load.plan.patient_position, passes[0].table_top),
-            machine_name=self._machine_name,
-        )
-        images_series, registration_series = Series(1), Series(2)
-        now = self._clock.utc()
-        datasets: list[Dataset] = []
-        registrations: list[Dataset] = []
-        for number, one in enumerate(passes, 1):
-            images = [
-                build_rt_image(
-                    radiograph,
-                    context,
-                    series=images_series,
-                    instance_number=len(datasets) + offset,
-                    created_at=now,
-                    settings=self._objects,
-                )
-                for offset, radiograph in enumerate(one.radiographs, 1)
-            ]
-            datasets += images
-            if one.match.verdict is not Verdict.ACCEPTED:
-                continue  # the images are a record; a registration would be taken for a finding
-            registrations.append(
-                build_spatial_registration(
-                    one.match,
-                    one.table_top,
-                    images,
-                    context,
-                    series=registration_series,
-                    instance_number=number,
-                    created_at=now,
-                    ct=load.structure_set.ct,
-                    settings=self._objects,
-                )
-            )
-        return datasets + registrations
+        def tell(done: int) -> None:
+            if on_progress is not None:
+                on_progress(sent + done)
+
+        while True:
+            results = drain_outbox(self._database.outbox, self._archive, self._node, clock=self._clock, progress=tell)
+            if not results:
+                return
+            sent += len(results)
 
     def close(self) -> None:
         """Stop listening and close the database."""

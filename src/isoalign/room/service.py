@@ -29,14 +29,28 @@ from isoalign.clock import Clock, SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.ipc import IpcCall, IpcServer, Peer, Reply
 from isoalign.devices.status import DIRECT
-from isoalign.errors import IsoalignError, error_to_wire
-from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTopPosition, planned_fixed_from_dicom
-from isoalign.positioning import MOVING, IllegalAct, PositioningSession, State, setup_position
-from isoalign.records import ExportedObject, Outcome, SessionRecord, TimelineEntry
+from isoalign.errors import DicomNetworkError, IsoalignError, error_to_wire
+from isoalign.geometry import DicomPatient, Fixed, Pose, Representation, TableTopPosition
+from isoalign.positioning import (
+    MOVING,
+    Event,
+    IllegalAct,
+    PositioningSession,
+    State,
+    next_state,
+    planned_pose,
+    setup_position,
+)
+from isoalign.records import ExportedObject, Match, Outcome, SessionRecord, TimelineEntry
 from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
+from isoalign.room.calibration import UNCALIBRATED, RoomCalibration, load_calibration
+from isoalign.room.errors import SettingsInvalid
+from isoalign.room.in_room_ct import InRoomCt
 from isoalign.room.logs import configure_logging, pseudonym
-from isoalign.room.patient_data import PatientData, PatientLoad, QueuedResult
+from isoalign.room.patient_data import PatientData, QueuedResult
 from isoalign.room.record_codec import pack
+from isoalign.room.results import SessionResults
+from isoalign.room.session_data import PatientLoad
 from isoalign.room.settings import RoomSettings, load_settings
 
 _log = structlog.get_logger("isoalign.room")
@@ -57,10 +71,19 @@ class RoomService:
         Connected to the device daemon.
     data : PatientData
         The DICOM side.
+    calibration : RoomCalibration
     """
 
-    def __init__(self, settings: RoomSettings, devices: DeviceClient, data: PatientData, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: RoomSettings,
+        devices: DeviceClient,
+        data: PatientData,
+        clock: Clock,
+        calibration: RoomCalibration = UNCALIBRATED,
+    ) -> None:
         self._settings = settings
+        self._calibration = calibration
         self._devices = devices
         self._data = data
         self._clock = clock
@@ -72,6 +95,11 @@ class RoomService:
         self._session_id = ""
         self._started_at: datetime = clock.utc()
         self._last_error: IsoalignError | None = None
+        self._in_room_ct: InRoomCt | None = None
+        self._planning_matcher: VolumeMatcher | None = None
+        self._results: SessionResults | None = None
+        self._saved_passes = 0
+        self._ending: tuple[Outcome, str] | None = None
         self._queued: tuple[QueuedResult, ...] = ()
         self._exported: tuple[ExportedObject, ...] = ()
 
@@ -81,10 +109,12 @@ class RoomService:
             "load": self._do_load,
             "move_to_setup": self._do_move_to_setup,
             "image_and_match": self._do_image_and_match,
+            "scan_and_match": self._do_scan_and_match,
             "approve": self._do_approve,
             "move": self._do_move,
             "correct_again": self._do_correct_again,
             "export": self._do_export,
+            "close": self._do_close,
         }
         streams = {name: self._streamed(name, act) for name, act in acts.items()}
         return {**streams, "status": self._status, "hold": self._hold, "clear": self._clear, "record": self._record}
@@ -99,7 +129,10 @@ class RoomService:
         plan_uid = call.require("plan_uid", str)
         structure_set_uid = call.params.get("structure_set_uid")
         beam_number = call.params.get("beam_number")
+        await self._queue_unsaved()
+        self._calibration.require_valid(self._clock.utc())
         self._session, self._couch, self._load, self._last_error = None, None, None, None
+        self._in_room_ct, self._results, self._saved_passes, self._ending = None, None, 0, None
         self._queued, self._exported = (), ()
         self._session_id = uuid.uuid4().hex[:12]
         self._started_at = self._clock.utc()
@@ -111,14 +144,14 @@ class RoomService:
         # pause of a quarter of a second would (rightly) stop it
         await asyncio.to_thread(_settle_memory)
         beam = load.plan.beam(beam_number)
-        planned = planned_fixed_from_dicom(load.plan.patient_position, beam.isocentre_mm)
+        planned = planned_pose(load.plan.patient_position, beam)
         couch = DaemonCouch(self._devices, DIRECT if self._settings.couch is None else self._settings.couch.approach)
         await _place(load, couch, planned, setup_position(beam, self._settings.session_settings().default_setup))
         matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
         session = PositioningSession(
             self._settings.session_settings(),
             couch,
-            DaemonImagers(self._devices, self._settings),
+            DaemonImagers(self._devices, self._settings, self._calibration.imagers),
             matcher,
             self._clock,
             on_event=self._report,
@@ -128,22 +161,54 @@ class RoomService:
         session.timeline.extend(_load_timeline(load))
         await self._devices.clear("session start", "room")
         self._session, self._couch, self._load = session, couch, load
+        self._results, self._planning_matcher = self._data.results(load, beam), matcher
         _log.info("patient loaded", session=self._session_id, patient=pseudonym(load.plan.patient.patient_id))
         return {
             "session_id": self._session_id,
             "plan_label": load.plan.label,
             "beam": beam.name,
             "slices": int(load.volume.hounsfield.shape[0]),
+            "reference_images": len(load.reference_images),
             "warnings": list(load.warnings),
         }
 
     async def _do_move_to_setup(self, _: IpcCall, __: Progress) -> dict[str, Any]:
-        target = await self._need_session().move_to_setup()
+        session = self._need_session()
+        target = await session.move_to_setup()
+        self._in_room_ct = await self._in_room_ct_at(session)
         return {"target": list(target.values), **self._last_clearance()}
 
     async def _do_image_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
         session = self._need_session()
-        match = await session.image_and_match()
+        return await self._answer(session, await session.image_and_match())
+
+    async def _do_scan_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+        session, scanner = self._need_session(), self._in_room_ct
+        if scanner is None:
+            next_state(session.state, Event.OPEN_FIELD)
+            raise SettingsInvalid("the configuration has no [dicom.in_room_ct]: the room has no in-room CT")
+        try:
+            match = await session.scan_and_match(scanner)
+        finally:
+            await asyncio.to_thread(_settle_memory)
+        scan = session.passes[-1].scan
+        assert scan is not None  # of this very pass
+        # from here on radiographs are compared with the patient of the day
+        session.matcher = scanner.kv_matcher(scan, [imager.name for imager in self._settings.imager])
+        return {**await self._answer(session, match), "images": scan.slices}
+
+    async def _in_room_ct_at(self, session: PositioningSession) -> InRoomCt | None:
+        """The room's in-room CT for a session whose couch has come to the set-up position; None without a scanner."""
+        if self._settings.dicom is None or self._settings.dicom.in_room_ct is None:
+            return None
+        assert self._load is not None
+        assert session.beam is not None
+        planned = planned_pose(self._load.plan.patient_position, session.beam)
+        setup = await session.couch.position()
+        return InRoomCt(self._data, self._load, planned, setup, lambda text, f: self._report("in-room CT", text, f))
+
+    async def _answer(self, session: PositioningSession, match: Match) -> dict[str, Any]:
+        """What a pass has found, for the client; the daemon is told where the patient lies."""
         assert self._load is not None
         assert self._couch is not None
         await _place(self._load, self._couch, match.found, session.passes[-1].table_top)
@@ -189,12 +254,9 @@ class RoomService:
         return {"correction_id": self._need_session().correct_again().correction_id}
 
     async def _do_export(self, _: IpcCall, progress: Progress) -> dict[str, Any]:
-        session, load = self._need_session(), self._load
-        assert load is not None
-        assert session.beam is not None
+        session = self._need_session()
         began = self._clock.monotonic_s()
-        if not self._queued:  # asked again after the archive was away: the same objects, not new ones
-            self._queued = await asyncio.to_thread(self._data.queue_results, load, session.beam, tuple(session.passes))
+        await self._queue_unsaved()
         self._exported = await asyncio.to_thread(
             self._data.deliver, self._queued, lambda text, f: progress("export", text, f)
         )
@@ -203,6 +265,36 @@ class RoomService:
             TimelineEntry(began - session.started_s, "sent to the archive", f"{len(self._exported)} objects", took)
         )
         return {"objects": [dataclasses.asdict(item) for item in self._exported]}
+
+    async def _queue_unsaved(self) -> None:
+        """Write and queue what no earlier saving has: asked again while the archive is away, nothing is made twice."""
+        session = self._session
+        if session is None or self._results is None:
+            return
+        unsaved = tuple(session.passes[self._saved_passes :])
+        if unsaved:
+            scans = {} if self._in_room_ct is None else self._in_room_ct.scans
+            queued = await asyncio.to_thread(self._data.queue_results, self._results, unsaved, scans)
+            self._saved_passes += len(unsaved)
+            self._queued += queued
+
+    async def _do_close(self, call: IpcCall, progress: Progress) -> dict[str, Any]:
+        """Save and end the session; an archive that is away gets the objects when it is back."""
+        session = self._need_session()
+        next_state(session.state, Event.CLOSE)
+        waiting = ""
+        if session.passes:
+            try:
+                await self._do_export(call, progress)
+            except DicomNetworkError as error:
+                waiting = error.message
+        self._ending = self._outcome(session)
+        session.close()
+        return {"objects": [dataclasses.asdict(item) for item in self._exported], "waiting": waiting}
+
+    async def close(self) -> None:
+        """Leave nothing unsaved; for the end of the process."""
+        await self._queue_unsaved()
 
     async def _hold(self, call: IpcCall) -> dict[str, Any]:
         reason = str(call.params.get("reason") or "hold")
@@ -214,7 +306,13 @@ class RoomService:
 
     async def _clear(self, call: IpcCall) -> dict[str, Any]:
         reason, user = call.require("reason", str), call.require("user", str)
-        self._need_session().clear(reason)
+        session = self._need_session()
+        next_state(session.state, Event.CLEAR)
+        await self._queue_unsaved()  # what was found is forgotten; that it was found is not
+        session.clear(reason)
+        self._saved_passes = 0
+        if self._planning_matcher is not None:
+            session.matcher = self._planning_matcher
         await self._devices.clear(reason, user)
         return {"state": self._state()}
 
@@ -237,7 +335,7 @@ class RoomService:
         assert load is not None
         assert session.plan is not None
         assert session.beam is not None
-        outcome, message = self._outcome(session)
+        outcome, message = self._ending or self._outcome(session)
         return SessionRecord(
             session_id=self._session_id,
             started_at=self._started_at,
@@ -362,14 +460,18 @@ async def serve(settings: RoomSettings, daemon: Path, socket: Path, clock: Clock
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     _stop_at_end_of_input(loop, stop)
+    calibration = load_calibration(settings, clock.utc())
+    for words in calibration.in_words():
+        _log.info("calibration in use", record=words)
     devices = await DeviceClient.connect(daemon, client="room")
     try:
         with PatientData(settings, clock) as data:
-            service = RoomService(settings, devices, data, clock)
+            service = RoomService(settings, devices, data, clock, calibration)
             async with IpcServer(socket, service.handlers(), on_disconnect=service.client_gone):
                 print(json.dumps({"ready": True, "kind": "room", "socket": str(socket)}), flush=True)
                 _log.info("room ready", room=settings.name)
                 await stop.wait()
+            await service.close()
     finally:
         await devices.close()
 

@@ -176,6 +176,9 @@ class PeerSettings(Section):
     host: str = "127.0.0.1"
     port: Port
     tls: bool = False
+    certificates: tuple[str, ...] = Field(
+        default=(), description="sha256:FINGERPRINT or the name in a certificate; empty: any that is trusted"
+    )
 
 
 class TlsFiles(Section):
@@ -194,6 +197,10 @@ class InRoomCtSettings(Section):
     port: Port = 9076
     scanner: PeerSettings
     commitment_over_new_association: bool = False
+    waiting_s: Positive = Field(default=1800.0, description="then a field in which nothing was confirmed is closed")
+    origin_mm: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0), description="origin of the scanner's images in the fixed frame (IEC 61217)"
+    )
 
 
 class PrivateCreatorSettings(Section):
@@ -225,6 +232,7 @@ class DicomSettings(Section):
     station_name: Annotated[str, Field(max_length=16, description="empty: the machine's name")] = ""
     characters: CharacterRepertoire = CharacterRepertoire.UTF_8
     ihe_ro_registration: bool = True
+    exposure_as_stated: bool = False
     private_creators: PrivateCreatorSettings = PrivateCreatorSettings()
 
     @field_validator("receive_pdu_bytes")
@@ -238,6 +246,9 @@ class DicomSettings(Section):
     def _tls_has_certificates(self) -> Self:
         if self.archive.tls and self.tls is None:
             raise ValueError("archive.tls needs the section dicom.tls")
+        peers = [self.archive, *([] if self.in_room_ct is None else [self.in_room_ct.scanner])]
+        if self.tls is None and any(one.certificates for one in peers):
+            raise ValueError("certificates of a peer need the section dicom.tls")
         return self
 
     def objects(self, machine_name: str) -> ObjectSettings:
@@ -246,6 +257,7 @@ class DicomSettings(Section):
             creators=PrivateCreators(**self.private_creators.model_dump()),
             characters=self.characters,
             ihe_ro_registration=self.ihe_ro_registration,
+            exposure_as_stated=self.exposure_as_stated,
             station_name=self.station_name or machine_name,
         )
 
@@ -255,6 +267,17 @@ class StorageSettings(Section):
 
     folder: Path
     database_url: str = Field(default="", description="empty: SQLite in the folder")
+
+
+class CalibrationSettings(Section):
+    """Signed calibration records that the room works with, and how it knows that they are its own."""
+
+    seal: Annotated[Path, Field(description="public half of the room's key")]
+    imagers: Annotated[Path | None, Field(description="record of the kV imagers' geometry")] = None
+    couch: Annotated[Path | None, Field(description="record of the couch's axis")] = None
+    devices: dict[str, str] = Field(
+        default_factory=dict, description="serial numbers by role, as the records name them"
+    )
 
 
 class AxisScaleSettings(Section):
@@ -295,6 +318,7 @@ class RoomSettings(Section):
     technique: TechniqueSettings = TechniqueSettings()
     dicom: DicomSettings | None = None
     storage: StorageSettings | None = None
+    calibration: CalibrationSettings | None = None
     scale: dict[str, ScaleSettings] = Field(default_factory=dict)
 
     @field_validator("scale")

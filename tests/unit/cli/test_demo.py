@@ -47,6 +47,10 @@ def room(monkeypatch: pytest.MonkeyPatch, bare_record: SessionRecord) -> _Room:
         offset: tuple[float, ...] | None
         archive: str
         config: Path | None
+        in_room_ct: bool
+        support_angle_deg: float
+        machine_errors: bool
+        calibrate: bool
 
     stand_in = _Room(bare_record)
     module = types.ModuleType("isoalign.room.demo")
@@ -61,12 +65,20 @@ def test_options_reach_the_room(room: _Room, tmp_path: Path) -> None:
     case.mkdir()
     line = ["demo", "--case", str(case), "--seed", "7", "--archive", "orthanc", "--output", str(tmp_path / "out")]
     offset = ["--offset", "-1", "2.5", "-3", "-0.5", "0.25", "1"]
-    assert main([*line, *offset, "--structure-set", "1.2.3"]) == 0
+    assert main([*line, *offset, "--structure-set", "1.2.3", "--in-room-ct"]) == 0
+    assert room.options.in_room_ct
     assert room.options.case == case
     assert room.options.seed == 7
     assert room.options.archive == "orthanc"
     assert room.options.offset == (-1.0, 2.5, -3.0, -0.5, 0.25, 1.0)
     assert room.options.structure_set == "1.2.3"
+
+
+def test_options_of_the_made_case_and_the_machine(room: _Room, tmp_path: Path) -> None:
+    line = ["demo", "--output", str(tmp_path / "out"), "--support-angle", "-12.5"]
+    assert main([*line, "--machine-errors", "--calibrate"]) == 0
+    assert (room.options.support_angle_deg, room.options.machine_errors, room.options.calibrate) == (-12.5, True, True)
+    assert main([*line, "--case", str(tmp_path)]) == 2
 
 
 def test_report_and_record_are_written_and_named(

@@ -37,7 +37,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return image
 
     cases = types.ModuleType("isoalign.room.cases")
-    cases.load_ct_folder = lambda _folder: volume  # type: ignore[attr-defined]
+    cases.load_ct_folder = lambda _folder: (volume, ("slices of varying distance",))  # type: ignore[attr-defined]
     cases.load_plan_file = None  # type: ignore[attr-defined]
     cases.write_drr_dicom = lambda path, *_images, **facts: asked.update(written=path, **facts)  # type: ignore[attr-defined]
     imaging = types.ModuleType("isoalign.imaging")
@@ -100,3 +100,14 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(
 def test_an_impossible_imager_is_refused(room: dict[str, Any], tmp_path: Path) -> None:
     assert main(["drr", "ct", "--sad", "1500", "--sid", "1000", "--out", str(tmp_path / "a.png")]) == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_advice_about_the_ct_reaches_the_user(
+    room: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: that slices of varying distance had been interpolated was not told."""
+    assert room == {}
+    assert main(["drr", "ct", "--out", str(tmp_path / "a.npy"), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "slices of varying distance" in shown.err
+    assert json.loads(shown.out)["warnings"] == ["slices of varying distance"]

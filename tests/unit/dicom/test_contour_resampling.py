@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isoalign.dicom.objects.contour_resampling import resampled_onto
+from isoalign.dicom.objects.contour_resampling import carried_onto, resampled_onto
+from isoalign.geometry import DicomPatient, Pose
 from isoalign.records import Structure
 
 IMAGES = np.arange(0.0, 40.0, 2.0)
@@ -72,3 +73,38 @@ def test_open_contours_go_to_the_nearest_image_and_points_stay() -> None:
     point = np.array([[1.0, 2.0, 2.8]])
     (kept,) = resampled_onto(volumetric(point, kind="POINT"), IMAGES).contours_mm
     np.testing.assert_array_equal(kept, point)
+
+
+def turned(angle_deg: float, shift_mm: tuple[float, float, float]) -> Pose[DicomPatient, DicomPatient]:
+    """About the patient's left-right axis."""
+    c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    return Pose(DicomPatient, DicomPatient, np.array([[1, 0, 0], [0, c, -s], [0, s, c]]), shift_mm)
+
+
+def test_a_ball_stays_a_ball_when_it_is_carried_into_a_turned_frame() -> None:
+    """A ball of 15 mm radius is the same ball however it is turned: its centre tells where every outline must lie."""
+    centre = np.array([10.0, -20.0, 20.0])
+    drawn = [circle(float(np.sqrt(225.0 - (z - 20.0) ** 2)), z) for z in np.arange(5.5, 35.0, 1.0)]
+    pose = turned(12.0, (3.0, -4.0, 5.0))
+    moved = pose.apply(centre)
+    result = carried_onto(volumetric(*drawn), pose, np.arange(-20.0, 60.0, 2.0))
+    assert len(result.contours_mm) >= 13
+    for contour in result.contours_mm:
+        assert np.ptp(contour[:, 2]) == 0.0
+        if abs(contour[0, 2] - moved[2]) < 12.0:
+            np.testing.assert_allclose(np.linalg.norm(contour - moved, axis=1), 15.0, atol=0.35)
+
+
+def test_a_tube_carried_along_its_axis_keeps_length_and_hole() -> None:
+    drawn = [circle(radius, z) for z in np.arange(1.0, 12.0, 2.0) for radius in (12.0, 6.0)]
+    result = carried_onto(volumetric(*drawn), turned(0.0, (0.0, 0.0, 10.0)), IMAGES)
+    assert sorted({float(contour[0, 2]) for contour in result.contours_mm}) == [12.0, 14.0, 16.0, 18.0, 20.0]
+    assert len(result.contours_mm) == 10
+
+
+def test_points_are_carried_and_open_contours_are_left_out() -> None:
+    point = np.array([[1.0, 2.0, 2.8]])
+    pose = turned(90.0, (1.0, 0.0, 0.0))
+    (kept,) = carried_onto(volumetric(point, kind="POINT"), pose, IMAGES).contours_mm
+    np.testing.assert_allclose(kept, [[2.0, -2.8, 2.0]], atol=1e-12)
+    assert carried_onto(volumetric(circle(5.0, 2.0), kind="OPEN_PLANAR"), pose, IMAGES).contours_mm == ()

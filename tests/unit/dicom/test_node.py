@@ -42,6 +42,7 @@ from isoalign.dicom.node import (
 )
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import CaseDatasets
+from isoalign.dicom.objects.examples import example_objects
 from isoalign.errors import ConfigurationError, exit_code_of
 
 
@@ -75,6 +76,47 @@ def test_a_case_goes_to_the_archive_and_comes_back(network: Any, case: CaseDatas
     assert [one.name for one in loaded.structure_set.structures] == ["BODY", "Seed 1"]
     assert seen[0] == (1, 1, "echo")
     assert seen[-1] == (6, 6, "CT slices")
+
+
+def with_reference_images(case: CaseDatasets) -> list[Dataset]:
+    """RT Images of the case's patient, named by its plan."""
+    made = example_objects()
+    images = [made["RTIMAGE"], made["DRR"]]
+    for image in images:
+        image.PatientID = case.plan.PatientID
+    case.plan.IonBeamSequence[0].ReferencedReferenceImageSequence = []
+    for number, image in enumerate(images, 1):
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        item.ReferenceImageNumber = number
+        case.plan.IonBeamSequence[0].ReferencedReferenceImageSequence.append(item)
+    return images
+
+
+def test_reference_images_of_the_plan_are_loaded(network: Any, case: CaseDatasets) -> None:
+    images = with_reference_images(case)
+    send(network.peer, [*case.all, *images])
+    loaded = load_patient(network.peer, str(case.plan.SOPInstanceUID), network.receiver, network.settings)
+    assert [one.sop_instance_uid for one in loaded.reference_images] == [str(one.SOPInstanceUID) for one in images]
+    assert loaded.warnings == ()
+
+
+def test_a_missing_reference_image_is_told_and_refuses_nothing(network: Any, case: CaseDatasets) -> None:
+    images = with_reference_images(case)
+    send(network.peer, [*case.all, images[0]])
+    loaded = load_patient(network.peer, str(case.plan.SOPInstanceUID), network.receiver, network.settings)
+    assert len(loaded.reference_images) == 1
+    (told,) = loaded.warnings
+    assert "reference images" in told
+    assert str(images[1].SOPInstanceUID) in told
+
+
+def test_a_reference_image_of_somebody_else_is_refused(network: Any, case: CaseDatasets) -> None:
+    images = with_reference_images(case)
+    images[1].PatientID = "SOMEBODY"
+    send(network.peer, [*case.all, *images])
+    with pytest.raises(WrongPatient, match="reference image"):
+        load_patient(network.peer, str(case.plan.SOPInstanceUID), network.receiver, network.settings)
 
 
 def test_success_with_instances_missing_is_no_success(network: Any, case: CaseDatasets) -> None:

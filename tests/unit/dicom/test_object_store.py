@@ -155,7 +155,7 @@ def test_partial_files_of_a_crash_are_removed(tmp_path: Path) -> None:
 
 def test_own_objects(case: CaseDatasets, tmp_path: Path) -> None:
     store = ObjectStore(tmp_path)
-    path = store.put_dataset(case.plan)
+    path = store.put_dataset(case.plan).path
     assert pydicom.dcmread(path).RTPlanLabel == "PHANTOM"
     assert store.read(str(case.plan.SOPInstanceUID)).IonBeamSequence[0].BeamNumber == 1
     with pytest.raises(UnknownInstance):

@@ -28,7 +28,7 @@ def database(tmp_path: Path, clock: ManualClock) -> Any:
 
 def queue(database: Database, case: CaseDatasets, tmp_path: Path, clock: ManualClock) -> None:
     store = ObjectStore(tmp_path / "outgoing", database.instances)
-    files = [(str(one.SOPInstanceUID), store.put_dataset(one)) for one in case.all]
+    files = [(str(one.SOPInstanceUID), store.put_dataset(one).path) for one in case.all]
     database.outbox.enqueue("TMS", files, at=clock.utc(), audit="results queued")
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from isoalign.dicom.errors import AssociationAborted, PeerUnreachable, TlsUnusable
-from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, TlsSettings, echo, send
+from isoalign.dicom.errors import AssociationAborted, AssociationRefused, PeerUnreachable, TlsUnusable
+from isoalign.dicom.node import Caller, NodeSettings, Peer, ReceiverSettings, StorageReceiver, TlsSettings, echo, send
 from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import CaseDatasets, write_file
+from isoalign.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory, require_program: Call
             *["-keyout", f"{name}.key", "-out", f"{name}.pem"],
         )
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    for name in ("room", "peer"):
+    for name in ("room", "peer", "other"):
         run("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", "request")
         run(
             *["x509", "-req", "-days", "2", "-in", "request", "-CA", "hospital.pem", "-CAkey", "hospital.key"],
@@ -143,6 +144,48 @@ def test_a_peer_with_a_certificate_of_somebody_else_is_not_trusted(certificates:
     settings = ReceiverSettings("ROOM", tls=certificates.of("stranger"))
     with StorageReceiver(settings, ObjectStore(tmp_path)) as running, pytest.raises(PeerUnreachable, match="over TLS"):
         echo(Peer("ROOM", "127.0.0.1", running.port, tls=True), NodeSettings("TMS", tls=certificates.of("peer")))
+
+
+def fingerprint(certificates: Certificates, name: str) -> str:
+    """As openssl prints it: upper case with colons."""
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", f"{name}.pem"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=certificates.folder,
+    )
+    return "sha256:" + shown.stdout.strip().partition("=")[2]
+
+
+@pytest.mark.parametrize("by", ["fingerprint", "name"])
+def test_an_ae_title_belongs_to_its_certificate(certificates: Certificates, tmp_path: Path, by: str) -> None:
+    """Regression: whoever had any certificate of the hospital could call under every title of its address."""
+    term = fingerprint(certificates, "peer") if by == "fingerprint" else "peer"
+    callers = (Caller("TMS", ("127.0.0.1",), ("somebody", term)), Caller("GUEST", ("127.0.0.1",)))
+    settings = ReceiverSettings("ROOM", callers=callers, tls=certificates.of("room"))
+    with StorageReceiver(settings, ObjectStore(tmp_path)) as running:
+        peer = Peer("ROOM", "127.0.0.1", running.port, tls=True)
+        echo(peer, NodeSettings("TMS", tls=certificates.of("peer")))
+        with pytest.raises(AssociationRefused, match="calling AE title"):
+            echo(peer, NodeSettings("TMS", tls=certificates.of("other")))
+        echo(peer, NodeSettings("GUEST", tls=certificates.of("other")))
+
+
+def test_a_called_peer_must_show_its_own_certificate(receiver: StorageReceiver, certificates: Certificates) -> None:
+    node = NodeSettings("TMS", tls=certificates.of("peer"))
+    echo(Peer("ROOM", "127.0.0.1", receiver.port, tls=True, certificates=("room",)), node)
+    with pytest.raises(TlsUnusable, match="not one of those"):
+        echo(
+            Peer("ROOM", "127.0.0.1", receiver.port, tls=True, certificates=(fingerprint(certificates, "other"),)), node
+        )
+
+
+def test_what_names_no_certificate_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="sha256:12"):
+        Caller("TMS", certificates=("sha256:12",))
+    with pytest.raises(ConfigurationError, match="without TLS"):
+        ReceiverSettings("ROOM", callers=(Caller("TMS", certificates=("peer",)),))
 
 
 def test_files_that_are_missing(tmp_path: Path) -> None:

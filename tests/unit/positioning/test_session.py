@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from isoalign.clock import ManualClock
-from isoalign.errors import DeviceError
+from isoalign.errors import DeviceError, MatchError
 from isoalign.geometry import (
     Fixed,
     ImagerAxis,
@@ -43,6 +44,7 @@ from isoalign.positioning import (
 from isoalign.records import (
     Acquisition,
     Beam,
+    InRoomScan,
     Match,
     Patient,
     Plan,
@@ -288,3 +290,143 @@ async def test_no_correction_is_planned_from_a_doubtful_match() -> None:
     match = await session.matcher.match(())
     with pytest.raises(MatchRefused):
         plan_correction(match, couch.at, session.settings.limits)
+
+
+SCAN = InRoomScan("1.2.9", "1.2.10", 100)
+
+
+@dataclass
+class Scanner:
+    """Sends when it is told to, and knows where the patient lies."""
+
+    matcher: Matcher
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: int = 0
+    unusable: bool = False
+
+    async def receive(self) -> InRoomScan:
+        self.opened.set()
+        try:
+            await self.confirmed.wait()
+        finally:
+            self.closed += 1
+        return SCAN
+
+    async def match(self, scan: InRoomScan, table_top: TableTopPosition) -> Match:
+        assert table_top == self.matcher.couch.at
+        if self.unusable:
+            raise MatchError("the volume is one value")
+        return replace(await self.matcher.match(()), kind="3D/3D")
+
+
+def with_scanner(error: Pose[Fixed, Fixed], **matcher: object) -> tuple[PositioningSession, Couch, Scanner]:
+    session, couch = build(error, **matcher)
+    scanner = Scanner(session.matcher)  # type: ignore[arg-type]
+    scanner.confirmed.set()
+    return session, couch, scanner
+
+
+async def test_an_in_room_ct_leads_to_the_correction_and_the_pair_after_it_names_the_scan() -> None:
+    session, couch, scanner = with_scanner(setup_error(8, -7, 9, 2.5, -3, 2))
+    await session.move_to_setup()
+    match = await session.scan_and_match(scanner)
+    assert match.kind == "3D/3D"
+    assert session.state is State.MATCHED
+    assert session.correction is not None
+    session.approve(session.correction.correction_id, "physicist")
+    await session.move_by_correction()
+    assert (await session.image_and_match()).residual.distance_mm < 1e-6
+    assert session.within_tolerance
+    assert [(one.scan, len(one.radiographs)) for one in session.passes] == [(SCAN, 0), (SCAN, 2)]
+    assert len(couch.moves) == 2
+
+
+async def test_an_in_room_ct_can_prove_the_correction() -> None:
+    session, _, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    await session.move_to_setup()
+    await session.image_and_match()
+    assert session.correction is not None
+    session.approve(session.correction.correction_id, "physicist")
+    await session.move_by_correction()
+    await session.scan_and_match(scanner)
+    assert session.within_tolerance
+    assert [one.purpose for one in session.passes] == [Purpose.SETUP, Purpose.VERIFICATION]
+    assert session.passes[0].scan is None
+
+
+async def test_the_couch_does_not_move_while_the_field_is_open_and_a_hold_closes_it() -> None:
+    session, couch, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    scanner.confirmed.clear()
+    await session.move_to_setup()
+    waiting = asyncio.create_task(session.scan_and_match(scanner))
+    await scanner.opened.wait()
+    assert session.state is State.FIELD_OPEN
+    for act in (session.move_to_setup, session.image_and_match, session.move_by_correction):
+        with pytest.raises(IllegalAct):
+            await act()
+    await session.hold("visitor in the room")
+    with pytest.raises(SessionHeld):
+        await waiting
+    assert scanner.closed == 1
+    assert session.state is State.HELD
+    assert len(couch.moves) == 1
+    assert session.passes == []
+
+
+async def test_a_client_that_gives_up_closes_the_field_and_the_session_goes_on() -> None:
+    session, _, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    scanner.confirmed.clear()
+    await session.move_to_setup()
+    waiting = asyncio.create_task(session.scan_and_match(scanner))
+    await scanner.opened.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert scanner.closed == 1
+    assert session.state is State.AT_SETUP
+    await session.image_and_match()
+
+
+async def test_a_couch_that_was_moved_during_the_scan_spoils_it() -> None:
+    session, couch, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    scanner.confirmed.clear()
+    await session.move_to_setup()
+    waiting = asyncio.create_task(session.scan_and_match(scanner))
+    await scanner.opened.wait()
+    couch.at = TableTopPosition(IEC, 1, *couch.at.values[1:])
+    scanner.confirmed.set()
+    with pytest.raises(CouchDisplaced):
+        await waiting
+    assert session.state is State.AT_SETUP
+    assert session.passes == []
+
+
+async def test_a_doubtful_in_room_ct_moves_nothing_and_is_not_what_radiographs_are_compared_with() -> None:
+    session, couch, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0), verdict=Verdict.DOUBTFUL)
+    await session.move_to_setup()
+    with pytest.raises(MatchRefused):
+        await session.scan_and_match(scanner)
+    assert session.state is State.AT_SETUP
+    session.matcher.verdict = Verdict.ACCEPTED  # type: ignore[attr-defined]
+    await session.image_and_match()
+    assert [one.scan for one in session.passes] == [SCAN, None]
+    assert len(couch.moves) == 1
+
+
+async def test_images_that_cannot_be_matched_do_not_block_the_session() -> None:
+    """Regression: a matcher that refused its input left the session where only a hold led on."""
+    session, _, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    scanner.unusable = True
+    await session.move_to_setup()
+    with pytest.raises(MatchError, match="one value"):
+        await session.scan_and_match(scanner)
+    assert session.state is State.AT_SETUP
+
+    async def refuse(_: Sequence[Radiograph]) -> Match:
+        raise MatchError("blank")
+
+    session.matcher.match = refuse  # type: ignore[method-assign]
+    with pytest.raises(MatchError, match="blank"):
+        await session.image_and_match()
+    assert session.state is State.AT_SETUP

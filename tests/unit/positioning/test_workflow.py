@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isoalign.positioning import TRANSITIONS, Event, IllegalAct, SessionHeld, State, next_state
+from isoalign.positioning import FIELD_IS_OPEN, TRANSITIONS, Event, IllegalAct, SessionHeld, State, next_state
 
 S, E = State, Event
 FORWARD = {
@@ -25,6 +25,18 @@ FORWARD = {
     (S.VERIFIED, E.IMAGE, S.VERIFICATION_IMAGED),
     (S.VERIFIED, E.REPEAT, S.MATCHED),
     (S.HELD, E.CLEAR, S.LOADED),
+    (S.AT_SETUP, E.OPEN_FIELD, S.FIELD_OPEN),
+    (S.MATCHED, E.OPEN_FIELD, S.FIELD_OPEN),
+    (S.FIELD_OPEN, E.CLOSE_FIELD, S.AT_SETUP),
+    (S.FIELD_OPEN, E.RECEIVE_SCAN, S.SCANNED),
+    (S.SCANNED, E.ACCEPT_MATCH, S.MATCHED),
+    (S.SCANNED, E.REFUSE_MATCH, S.AT_SETUP),
+    (S.CORRECTED, E.OPEN_FIELD, S.VERIFICATION_FIELD_OPEN),
+    (S.VERIFIED, E.OPEN_FIELD, S.VERIFICATION_FIELD_OPEN),
+    (S.VERIFICATION_FIELD_OPEN, E.CLOSE_FIELD, S.CORRECTED),
+    (S.VERIFICATION_FIELD_OPEN, E.RECEIVE_SCAN, S.VERIFICATION_SCANNED),
+    (S.VERIFICATION_SCANNED, E.ACCEPT_MATCH, S.VERIFIED),
+    (S.VERIFICATION_SCANNED, E.REFUSE_MATCH, S.CORRECTED),
 }
 HOLD = {
     (state, E.HOLD, S.HELD)
@@ -32,11 +44,15 @@ HOLD = {
         S.LOADED,
         S.MOVING_TO_SETUP,
         S.AT_SETUP,
+        S.FIELD_OPEN,
+        S.SCANNED,
         S.IMAGED,
         S.MATCHED,
         S.APPROVED,
         S.CORRECTING,
         S.CORRECTED,
+        S.VERIFICATION_FIELD_OPEN,
+        S.VERIFICATION_SCANNED,
         S.VERIFICATION_IMAGED,
         S.VERIFIED,
         S.HELD,
@@ -45,10 +61,14 @@ HOLD = {
 AT_REST = (
     S.LOADED,
     S.AT_SETUP,
+    S.FIELD_OPEN,
+    S.SCANNED,
     S.IMAGED,
     S.MATCHED,
     S.APPROVED,
     S.CORRECTED,
+    S.VERIFICATION_FIELD_OPEN,
+    S.VERIFICATION_SCANNED,
     S.VERIFICATION_IMAGED,
     S.VERIFIED,
 )
@@ -77,3 +97,9 @@ def test_no_path_leads_from_held_to_motion_without_a_person_and_new_images() -> 
         (event, after) for (state, event), after in TRANSITIONS.items() if state is S.HELD and after is not S.HELD
     }
     assert ways_out == {(E.CLEAR, S.LOADED), (E.CLOSE, S.CLOSED)}
+
+
+@pytest.mark.parametrize("state", sorted(FIELD_IS_OPEN, key=lambda state: state.value))
+def test_nothing_moves_while_the_field_of_an_in_room_ct_is_open(state: State) -> None:
+    legal = {event for event in Event if (state, event) in TRANSITIONS}
+    assert legal == {E.CLOSE_FIELD, E.RECEIVE_SCAN, E.HOLD, E.FAULT, E.CLOSE}

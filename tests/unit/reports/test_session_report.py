@@ -117,7 +117,7 @@ def test_before_overlay_is_coloured_and_after_overlay_is_grey(html: str) -> None
 
 def test_overlay_moves_with_the_set_up_error(made_session: Any, html: str) -> None:
     """The shift between radiograph and DRR, found by phase correlation, is the planted one in the AP view."""
-    pictures = re.findall(r'id="p0-(?:kv|drr)"[^>]*href="data:image/png;base64,([^"]+)"', html)
+    pictures = re.findall(r'id="p0-(?:measured|expected)"[^>]*href="data:image/png;base64,([^"]+)"', html)
     kv, drr = (np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).astype(float) for one in pictures)
     cross = np.fft.fft2(kv - kv.mean()) * np.conj(np.fft.fft2(drr - drr.mean()))
     peak = np.unravel_index(np.argmax(np.abs(np.fft.ifft2(cross))), kv.shape)

@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
-from isoalign.clock import ManualClock
+from isoalign.clock import ManualClock, SystemClock
+from isoalign.dicom.archive import Archive
+from isoalign.dicom.node import ReceiverSettings
+from isoalign.dicom.object_store import ObjectStore
 from isoalign.geometry import (
     ImagerAxis,
     PatientPosition,
@@ -38,7 +42,8 @@ from isoalign.records import (
     Volume,
 )
 from isoalign.room.loopback import free_port
-from isoalign.room.patient_data import PatientData, PatientLoad
+from isoalign.room.patient_data import PatientData
+from isoalign.room.session_data import PatientLoad
 from isoalign.room.settings import StorageSettings, load_settings
 
 BEAM = Beam(1, "G0", np.array([0, -170, -2.0]), 0.0)
@@ -83,7 +88,7 @@ def imaging_pass(verdict: Verdict) -> ImagingPass:
 
 
 def kinds(data: PatientData, *passes: ImagingPass) -> list[str]:
-    return [one.kind for one in data.queue_results(load(), BEAM, passes)]
+    return [one.kind for one in data.queue_results(data.results(load(), BEAM), passes)]
 
 
 def test_an_accepted_match_goes_with_its_images(data: PatientData) -> None:
@@ -97,3 +102,39 @@ def test_a_match_that_was_not_accepted_leaves_images_only(data: PatientData, ver
     assert kinds(data, refused) == ["RT Image", "RT Image"]
     verified = replace(imaging_pass(Verdict.ACCEPTED), purpose=Purpose.VERIFICATION)
     assert kinds(data, refused, verified) == ["RT Image"] * 4 + ["Spatial Registration"]
+
+
+def test_passes_that_were_queued_before_are_not_made_again(data: PatientData) -> None:
+    """Regression: what was imaged after a first saving was not saved by a second one."""
+    results = data.results(load(), BEAM)
+    first = data.queue_results(results, [imaging_pass(Verdict.ACCEPTED)])
+    second = data.queue_results(results, [imaging_pass(Verdict.ACCEPTED)])
+    assert len(first) == len(second) == 3
+    assert not {one.sop_instance_uid for one in first} & {one.sop_instance_uid for one in second}
+    stored = [pydicom.dcmread(path) for path in sorted((data._outgoing).glob("*.dcm"))]
+    images = [one for one in stored if one.Modality == "RTIMAGE"]
+    assert len({one.SeriesInstanceUID for one in images}) == 1, "the same series goes on"
+    assert sorted(one.InstanceNumber for one in images) == [1, 2, 3, 4]
+    assert len({one.FrameOfReferenceUID for one in stored}) == 1, "and so does the frame of the session"
+
+
+def test_everything_that_waits_is_sent_at_once(tmp_path: Path) -> None:
+    """Regression: one saving sent a hundred objects at most, and an in-room CT has more."""
+    settings = load_settings()
+    assert settings.dicom is not None
+    store = ObjectStore(tmp_path / "archive")
+    with Archive(ReceiverSettings("TMS", accept_any=True), store, {}) as archive:
+        peer = settings.dicom.archive.model_copy(update={"port": archive.port})
+        changes = {
+            "storage": StorageSettings(folder=tmp_path / "room"),
+            "dicom": settings.dicom.model_copy(update={"port": free_port(), "archive": peer}),
+        }
+        with PatientData(settings.model_copy(update=changes), SystemClock()) as data:
+            queued = data.queue_results(data.results(load(), BEAM), [imaging_pass(Verdict.DOUBTFUL)] * 55)
+            told: list[float] = []
+            sent = data.deliver(queued, lambda _, fraction: told.append(fraction or 0.0))
+    assert len(sent) == 110
+    assert {one.status for one in sent} == {"stored"}
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(store.uids()) == 110

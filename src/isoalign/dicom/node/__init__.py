@@ -4,7 +4,7 @@ from isoalign.dicom.node.associations import echo
 from isoalign.dicom.node.commitment import CommitmentResult, Elsewhere, request_commitment
 from isoalign.dicom.node.in_room_ct import InRoomCtReceiver, PlannedPatient
 from isoalign.dicom.node.load import LoadedCase, LoadProgress, load_patient
-from isoalign.dicom.node.notices import Notice, NoticeKind
+from isoalign.dicom.node.notices import Notice, NoticeKind, NoticeTaker, ignore
 from isoalign.dicom.node.outbox import RetryPolicy, drain_outbox
 from isoalign.dicom.node.receiver import StorageReceiver
 from isoalign.dicom.node.retrieve import RetrieveReport, retrieve
@@ -22,6 +22,7 @@ __all__ = [
     "NodeSettings",
     "Notice",
     "NoticeKind",
+    "NoticeTaker",
     "Peer",
     "PlannedPatient",
     "ReceiverSettings",
@@ -32,6 +33,7 @@ __all__ = [
     "TlsSettings",
     "drain_outbox",
     "echo",
+    "ignore",
     "load_patient",
     "request_commitment",
     "require_stored",

@@ -179,7 +179,7 @@ class FollowUps:
         def serve_and_follow(*args: Any) -> None:
             serve(*args)
             work = self._waiting.pop(association, None)
-            if work is not None and association.is_established:
+            if work is not None:
                 work()
 
         association.__dict__["_serve_request"] = serve_and_follow

@@ -133,7 +133,8 @@ class GuardedServer(ThreadedAssociationServer):
 
 
 def check_caller(event: Event, settings: ReceiverSettings) -> None:
-    """Handler of ``EVT_REQUESTED``: calling AE title and address belong together, not too many, first syntax first.
+    """Handler of ``EVT_REQUESTED``: calling AE title, address and certificate belong together, not too many, first
+    syntax first.
 
     Of the transfer syntaxes of a presentation context the first that is supported is left, so that the order of the
     peer decides and not the order of ours.
@@ -141,7 +142,9 @@ def check_caller(event: Event, settings: ReceiverSettings) -> None:
     association = event.assoc
     request = cast(A_ASSOCIATE, association.requestor.primitive)
     refusal = None
-    if not settings.admits(str(request.calling_ae_title).strip(), association.requestor.address):
+    transport = association.dul.socket
+    connection = None if transport is None else transport.socket
+    if not settings.admits(str(request.calling_ae_title).strip(), association.requestor.address, connection):
         refusal = CALLING_AE_TITLE_NOT_RECOGNISED
     elif sum(one.is_established for one in association.ae.active_associations) >= settings.maximum_associations:
         refusal = LOCAL_LIMIT_EXCEEDED

@@ -28,6 +28,7 @@ from isoalign.dicom.errors import (
 )
 from isoalign.dicom.node.adaptation import ParkingEntity, finish
 from isoalign.dicom.node.settings import NodeSettings, Peer
+from isoalign.dicom.node.tls import has_certificate_of
 
 REJECT_REASONS = {
     (1, 1): "no reason given",
@@ -149,6 +150,13 @@ def _open(
         tls_args=_tls(peer, settings),
     )
     if made.is_established:
+        transport = made.dul.socket
+        if not has_certificate_of(None if transport is None else transport.socket, peer.certificates):
+            made.abort()
+            finish(made)
+            raise TlsUnusable(
+                f"{peer} shows a certificate that is not one of those that its configuration names", peer=str(peer)
+            )
         return made
     elapsed_s = time.monotonic() - started_s
     rejected, answer = made.is_rejected, made.acceptor.primitive

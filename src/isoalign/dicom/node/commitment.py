@@ -111,6 +111,8 @@ class CommitmentProvider:
         self._follow_ups = FollowUps()
         self._stopping = threading.Event()
         self._deliveries: list[threading.Thread] = []
+        self._reports_due = 0
+        self._reported = threading.Condition()
 
     @property
     def handlers(self) -> list[tuple[evt.EventType, Callable[..., object]]]:
@@ -122,6 +124,16 @@ class CommitmentProvider:
         self._stopping.set()
         for thread in self._deliveries:
             thread.join()
+
+    def wait_reported(self, timeout_s: float) -> bool:
+        """Wait until every report that is due was taken by its peer or given up; whether that came in time."""
+        with self._reported:
+            return self._reported.wait_for(lambda: self._reports_due == 0, timeout_s)
+
+    def _count(self, change: int) -> None:
+        with self._reported:
+            self._reports_due += change
+            self._reported.notify_all()
 
     def _on_action(self, event: Event) -> tuple[int, None]:
         if event.action_type != REQUEST_COMMITMENT:
@@ -138,6 +150,7 @@ class CommitmentProvider:
         if not (identity.is_uid(transaction_uid) and wanted):
             return INVALID_ARGUMENT, None
         result = self._judge(transaction_uid, wanted)
+        self._count(+1)
         self._follow_ups.after_this(event.assoc, lambda: self._report(event.assoc, result))
         self._on_result(result)
         return SUCCESS, None
@@ -165,16 +178,27 @@ class CommitmentProvider:
         )
         encoded = encode(result.dataset(), syntax.is_implicit_VR, syntax.is_little_endian)
         report.EventInformation = BytesIO(encoded or b"")
-        status = report_event(requested_on, report, self._report_timeout_s)
+        status = None
+        if requested_on.is_established:
+            status = report_event(requested_on, report, self._report_timeout_s)
         if status == SUCCESS:
+            self._count(-1)
             return
         log.warning("commitment report not taken", transaction_uid=result.transaction_uid, status=status)
-        if self._elsewhere is not None:
+        if self._elsewhere is None:
+            self._count(-1)
+        else:
             thread = threading.Thread(target=self._deliver, args=(self._elsewhere, result), name="dicom-commitment")
             self._deliveries.append(thread)
             thread.start()
 
     def _deliver(self, elsewhere: Elsewhere, result: CommitmentResult) -> None:
+        try:
+            self._try_to_deliver(elsewhere, result)
+        finally:
+            self._count(-1)
+
+    def _try_to_deliver(self, elsewhere: Elsewhere, result: CommitmentResult) -> None:
         for attempt in range(1, elsewhere.policy.most_attempts + 1):
             try:
                 deliver_result(elsewhere.peer, elsewhere.settings, result)

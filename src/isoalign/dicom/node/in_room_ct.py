@@ -122,6 +122,15 @@ class InRoomCtReceiver:
         """The port that is listened on."""
         return self._receiver.port
 
+    def wait_reported(self, timeout_s: float) -> bool:
+        """Wait until the scanner has taken every commitment report that is due, or it was given up; blocks."""
+        return self._commitment.wait_reported(timeout_s)
+
+    @property
+    def store(self) -> ObjectStore:
+        """Where the received images are."""
+        return self._receiver.store
+
     def __enter__(self) -> Self:
         self._receiver.start()
         return self

@@ -22,6 +22,7 @@ from isoalign.dicom.node.retrieve import retrieve
 from isoalign.dicom.node.settings import NodeSettings, Peer
 from isoalign.dicom.objects.ct import read_volume, spacing_advice
 from isoalign.dicom.objects.plan import read_plan
+from isoalign.dicom.objects.rt_image_reader import ReadRtImage, read_rt_image
 from isoalign.dicom.objects.structure_set import read_structure_set
 from isoalign.dicom.resolution import require_one_frame
 from isoalign.records import Patient, Plan, StructureSet, Volume
@@ -37,6 +38,7 @@ class LoadedCase:
     structure_set: StructureSet
     volume: Volume
     warnings: tuple[str, ...] = ()
+    reference_images: tuple[ReadRtImage, ...] = ()
 
 
 def load_patient(
@@ -49,7 +51,7 @@ def load_patient(
     progress: LoadProgress | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> LoadedCase:
-    """Retrieve and check plan, structure set and CT.
+    """Retrieve and check plan, structure set and CT, and the RT Images that the plan's beams name.
 
     Parameters
     ----------
@@ -99,7 +101,38 @@ def load_patient(
     volume = read_volume(datasets, expected_uids=slices)
     _require_frame_of(structure_set, volume)
     told = (f"CT slices: {report_of_slices.warning}",) if report_of_slices.warning else ()
-    return LoadedCase(plan, structure_set, volume, (*read.warnings, *told, *spacing_advice(volume)))
+    images, remarks = _retrieve_reference_images(peer, plan, receiver, settings, report, cancelled)
+    warnings = (*read.warnings, *told, *spacing_advice(volume), *remarks)
+    return LoadedCase(plan, structure_set, volume, warnings, images)
+
+
+def _retrieve_reference_images(
+    peer: Peer,
+    plan: Plan,
+    receiver: StorageReceiver,
+    settings: NodeSettings,
+    report: Callable[[str], Callable[[int, int], None]],
+    cancelled: Callable[[], bool],
+) -> tuple[tuple[ReadRtImage, ...], tuple[str, ...]]:
+    """The RT Images that the plan's beams name, and what to tell about those that the archive does not deliver.
+
+    A patient can be positioned without them, so that missing ones are told and refuse nothing.
+    """
+    uids = tuple(dict.fromkeys(uid for beam in plan.beams for uid in beam.reference_image_uids))
+    if not uids:
+        return (), ()
+    remarks: tuple[str, ...] = ()
+    try:
+        told = retrieve(peer, uids, receiver, settings, progress=report("reference images"), cancelled=cancelled)
+        remarks = (f"reference images: {told.warning}",) if told.warning else ()
+    except (RetrieveIncomplete, MoveFailed) as error:
+        if isinstance(error, MoveDestinationUnknown):
+            raise
+        remarks = (f"reference images of the plan are missing: {error.message}",)
+    images = tuple(read_rt_image(receiver.store.read(uid)) for uid in uids if uid in receiver.store)
+    for image in images:
+        _require_same_patient(plan.patient, image.patient, "reference image", image.sop_instance_uid)
+    return images, remarks
 
 
 def _retrieve_structure_set(

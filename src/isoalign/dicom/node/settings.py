@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isoalign.dicom.node.tls import TlsSettings
+from isoalign.dicom.node.tls import TlsSettings, has_certificate_of, require_certificate_terms
 from isoalign.errors import ConfigurationError
 
 DEFAULT_AE_TITLE = "PTImageClient"
@@ -33,15 +33,25 @@ def _require_pdu_bytes(name: str, value: int, *, unlimited: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A DICOM application that this node talks to; ``tls`` when it is called over TLS."""
+    """A DICOM application that this node talks to.
+
+    Attributes
+    ----------
+    tls : bool
+        Whether it is called over TLS.
+    certificates : tuple of str
+        Those that it may show, as in :class:`Caller`.
+    """
 
     ae_title: str
     host: str
     port: int
     tls: bool = False
+    certificates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require_ae_title(self.ae_title)
+        require_certificate_terms(self.ae_title, self.certificates)
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -49,13 +59,26 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who may associate with a provider: a calling AE title, and the IP addresses it may come from (empty: any)."""
+    """Who may associate with a provider.
+
+    Attributes
+    ----------
+    ae_title : str
+        Calling AE title.
+    addresses : tuple of str
+        IP addresses that it may come from; empty: any.
+    certificates : tuple of str
+        Certificates that go with the title: ``sha256:`` and a fingerprint, or a DNS name or common name. Empty: any
+        that is trusted.
+    """
 
     ae_title: str
     addresses: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require_ae_title(self.ae_title)
+        require_certificate_terms(self.ae_title, self.certificates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +178,10 @@ class ReceiverSettings:
     def __post_init__(self) -> None:
         _require_ae_title(self.ae_title)
         _require_pdu_bytes("pdu_bytes", self.pdu_bytes, unlimited=True)
+        if self.tls is None and any(caller.certificates for caller in self.callers):
+            raise ConfigurationError(
+                "callers of a provider without TLS show no certificate", hint="Configure TLS, or name no certificates."
+            )
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -163,9 +190,11 @@ class ReceiverSettings:
             return frozenset()
         return frozenset(address for caller in self.callers for address in caller.addresses)
 
-    def admits(self, calling_ae_title: str, address: str) -> bool:
-        """Whether this calling AE title may associate from this address."""
+    def admits(self, calling_ae_title: str, address: str, connection: object = None) -> bool:
+        """Whether this calling AE title may associate from this address, with the certificate of this connection."""
         return not self.callers or any(
-            caller.ae_title == calling_ae_title and (not caller.addresses or address in caller.addresses)
+            caller.ae_title == calling_ae_title
+            and (not caller.addresses or address in caller.addresses)
+            and has_certificate_of(connection, caller.certificates)
             for caller in self.callers
         )

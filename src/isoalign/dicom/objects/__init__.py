@@ -5,6 +5,7 @@ from pydicom.dataset import Dataset
 from isoalign.dicom.object_settings import CharacterRepertoire, ObjectSettings, PrivateCreators
 from isoalign.dicom.objects.case import CaseDatasets, build_case
 from isoalign.dicom.objects.common import Series, encode_file, read_patient, read_study, write_file
+from isoalign.dicom.objects.contour_resampling import carried_onto
 from isoalign.dicom.objects.ct import read_volume, spacing_advice
 from isoalign.dicom.objects.ct_acquisition import CtAcquisition, read_ct_acquisition, read_plan_reference
 from isoalign.dicom.objects.ct_writer import build_ct_images
@@ -66,6 +67,7 @@ __all__ = [
     "build_rt_image",
     "build_spatial_registration",
     "build_structure_set",
+    "carried_onto",
     "encode_file",
     "is_marker",
     "isocentre_angles_deg",

@@ -45,6 +45,7 @@ def build_case(
     machine_name: str = "SIMULATOR",
     gantry_angle_deg: float = 0.0,
     table_top: TableTopPosition | None = None,
+    patient_support_angle_deg: float = 0.0,
 ) -> CaseDatasets:
     """CT, structure set and a plan of one beam.
 
@@ -56,6 +57,8 @@ def build_case(
         In the DICOM patient frame of ``volume``.
     table_top : TableTopPosition, optional
         Set-up position of the beam; without it the plan leaves the table-top translations empty.
+    patient_support_angle_deg : float
+        Of the beam, where no ``table_top`` states it.
     """
     volume = replace(
         volume,
@@ -91,7 +94,7 @@ def build_case(
                 name="Field 1",
                 isocentre_mm=np.asarray(isocentre_mm, dtype=np.float64),
                 gantry_angle_deg=gantry_angle_deg,
-                patient_support_angle_deg=0.0 if iec is None else iec.patient_support_angle_deg,
+                patient_support_angle_deg=patient_support_angle_deg if iec is None else iec.patient_support_angle_deg,
                 table_top_pitch_deg=0.0 if iec is None else iec.pitch_deg,
                 table_top_roll_deg=0.0 if iec is None else iec.roll_deg,
                 table_top_lateral_mm=None if iec is None else iec.lateral_mm,

@@ -53,6 +53,8 @@ def read_bytes(content: bytes, name: str) -> FileDataset:
     try:
         dataset = pydicom.dcmread(BytesIO(content))
         shortened = _shortened_element(dataset, len(content))
+    except RecursionError as error:
+        raise TruncatedFile(f"{name} is damaged: its sequences are nested too deeply to be read", file=name) from error
     except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
         raise TruncatedFile(f"{name} ends inside its data or is damaged: {error}", file=name) from error
     if shortened is not None:

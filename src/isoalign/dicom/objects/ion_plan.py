@@ -12,7 +12,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from isoalign.dicom.identity import RT_ION_PLAN, RT_STRUCTURE_SET
+from isoalign.dicom.identity import RT_IMAGE, RT_ION_PLAN, RT_STRUCTURE_SET
 from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
 from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
@@ -125,6 +125,10 @@ def _ion_beam(beam: Beam) -> Dataset:
         item.SnoutSequence = [_snout(beam.snout)]
     if beam.tolerance_table_number is not None:
         item.ReferencedToleranceTableNumber = beam.tolerance_table_number
+    if beam.reference_image_uids:
+        item.ReferencedReferenceImageSequence = [
+            _reference_image(number, uid) for number, uid in enumerate(beam.reference_image_uids, 1)
+        ]
     item.NumberOfLateralSpreadingDevices = 0
     item.NumberOfRangeModulators = 0
     item.PatientSupportType = "TABLE"
@@ -133,6 +137,12 @@ def _ion_beam(beam: Beam) -> Dataset:
     item.VirtualSourceAxisDistances = [2000.0, 2000.0]
     item.NumberOfControlPoints = 2
     item.IonControlPointSequence = [_first_control_point(beam), _last_control_point()]
+    return item
+
+
+def _reference_image(number: int, uid: str) -> Dataset:
+    item = reference(RT_IMAGE, uid)
+    item.ReferenceImageNumber = number
     return item
 
 

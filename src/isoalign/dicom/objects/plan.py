@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import PlanWithoutBeam, PlanWithoutIsocentre, SeveralPatientPositions
-from isoalign.dicom.identity import RT_ION_PLAN
+from isoalign.dicom.identity import RT_IMAGE, RT_ION_PLAN
 from isoalign.dicom.objects.attributes import (
     has_value,
     items,
@@ -126,6 +126,11 @@ def _read_beam(beam: Dataset, where: str) -> Beam:
         tolerance_table_number=_whole(beam, "ReferencedToleranceTableNumber", where),
         range_shifters=_range_shifters(beam, first, where),
         snout=_snout(beam, first, where),
+        reference_image_uids=tuple(
+            text(item, "ReferencedSOPInstanceUID")
+            for item in items(beam, "ReferencedReferenceImageSequence")
+            if text(item, "ReferencedSOPClassUID") == RT_IMAGE
+        ),
     )
 
 

@@ -134,7 +134,7 @@ def build_rt_image(
     image.PixelIntensityRelationshipSign = 1
     _set_plan_reference(image, context, details)
     image.BeamLimitingDeviceAngle = decimal(display_angle_deg(details.beam_limiting_device_angle_deg))
-    image.ExposureSequence = [_exposure(radiograph, table_top, details)]
+    image.ExposureSequence = [_exposure(radiograph, table_top, details, settings)]
     _set_table_top(image, table_top)
     _set_isocentre(image, context.verification.isocentre_mm(table_top), context.verification.patient_position, settings)
     _set_rescale(image, 1.0)
@@ -278,14 +278,17 @@ def _axis_of(geometry: ProjectionGeometry) -> ImagerAxis:
     return geometry.axis
 
 
-def _exposure(radiograph: Radiograph, table_top: TableTopPosition, details: RtImageDetails) -> Dataset:
+def _exposure(
+    radiograph: Radiograph, table_top: TableTopPosition, details: RtImageDetails, settings: ObjectSettings
+) -> Dataset:
     technique = radiograph.acquisition.technique
     item = Dataset()
-    item.ReferencedFrameNumber = 1
     item.KVP = decimal(technique.tube_voltage_kv)
-    item.XRayTubeCurrent = round(technique.tube_current_ma)
-    item.ExposureTime = round(technique.exposure_time_ms)
-    # the two above are whole numbers; these may stand beside them, as attributes of type 3 (PS3.2)
+    if settings.exposure_as_stated:
+        item.ReferencedFrameNumber = 1
+        item.XRayTubeCurrent = round(technique.tube_current_ma)
+        item.ExposureTime = round(technique.exposure_time_ms)
+    # in a PORTAL image the standard has no room for whole numbers of these; these are attributes of type 3 (PS3.2)
     item.XRayTubeCurrentInmA = float(technique.tube_current_ma)
     item.ExposureTimeInms = float(technique.exposure_time_ms)
     item.MetersetExposure = decimal(technique.exposure_time_ms / 60000.0)

@@ -11,6 +11,9 @@ and the machine isocentre, expressed in this frame, is Isocenter Position (300A,
 does not move on the table keeps one place in this frame, while the couch goes anywhere: registrations of all image
 pairs of one session are directly comparable.
 
+The images of an in-room CT come in a frame of the scanner's making, whose axes are those of the room: the scanner does
+not know how the table is turned. From the moment they were taken that frame, too, stays with the table top.
+
 Source: DICOM PS3.3 C.8.8.2 (Isocenter Position, Patient Position); conformance statement section B.2.11, which puts
 the origin at the isocentre of the first image. A vendor's cone-beam CT with the couch turned by 359.7 degrees shows
 the same convention: its patient axes turn with the table top.
@@ -44,23 +47,27 @@ class VerificationFrame:
     ----------
     patient_position : PatientPosition
     origin : TableTopPosition
-        Where the table top was when the frame was made; the frame's origin was then at the machine isocentre.
+        Where the table top was when the frame was made.
     frame_of_reference_uid : str
+    axes_turn_with_table : bool
+        Whether the axes of the frame were turned with the table top at that moment, or were those of the room.
+    origin_in_room_mm : (float, float, float)
+        Where the frame's origin was at that moment, in the fixed frame: the machine isocentre for our own images.
     """
 
     patient_position: PatientPosition
     origin: TableTopPosition
     frame_of_reference_uid: str = field(default_factory=new_uid)
+    axes_turn_with_table: bool = True
+    origin_in_room_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def table_from_verification(self) -> Pose[TableTop, DicomPatient]:
         """Where the frame lies on the table top; constant."""
-        table_from_fixed = fixed_from_table(self.origin).inverse()
-        return Pose(
-            TableTop,
-            DicomPatient,
-            fixed_rotation_from_dicom(self.patient_position),
-            table_from_fixed.apply(np.zeros(3)),
-        )
+        fixed_from_table_then = fixed_from_table(self.origin)
+        rotation = fixed_rotation_from_dicom(self.patient_position)
+        if self.axes_turn_with_table:
+            rotation = fixed_from_table_then.rotation @ rotation
+        return fixed_from_table_then.inverse() @ Pose(Fixed, DicomPatient, rotation, self.origin_in_room_mm)
 
     def fixed_from_verification(self, table_top: TableTopPosition) -> Pose[Fixed, DicomPatient]:
         """Where the frame lies in the room with the table top at ``table_top``."""

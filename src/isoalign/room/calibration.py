@@ -1,0 +1,98 @@
+"""The calibration records that a room works with: opened, checked, and turned into what imagers and couch need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from isoalign.calibration import CalibrationRecord, RecordExpired, RoomSeal, geometries_of_record, read_record
+from isoalign.calibration.kv_record import RECORD_KIND as IMAGERS
+from isoalign.geometry import ProjectionGeometry
+from isoalign.room.errors import CalibrationIncomplete
+from isoalign.room.settings import CalibrationSettings, RoomSettings
+
+
+@dataclass(frozen=True, slots=True)
+class RoomCalibration:
+    """What the records of a room say.
+
+    Attributes
+    ----------
+    imagers : mapping of str to ProjectionGeometry
+        Empty where the configuration names no record: then the imagers stand where it says.
+    records : tuple of CalibrationRecord
+    """
+
+    imagers: Mapping[str, ProjectionGeometry] = field(default_factory=dict)
+    records: tuple[CalibrationRecord, ...] = ()
+
+    def require_valid(self, now: datetime) -> None:
+        """Refuse to go on with a record that has expired since it was opened.
+
+        Raises
+        ------
+        RecordExpired
+        """
+        for record in self.records:
+            if now > record.valid_until:
+                raise RecordExpired(
+                    f"the record of {record.kind} was valid until {record.valid_until:%Y-%m-%d %H:%M %Z}, and it is "
+                    f"{now:%Y-%m-%d %H:%M %Z} now"
+                )
+
+    def in_words(self) -> tuple[str, ...]:
+        """One line for each record, for reports and logs."""
+        return tuple(
+            f"{one.kind} of {one.measured_at:%Y-%m-%d %H:%M %Z}, valid until {one.valid_until:%Y-%m-%d}"
+            for one in self.records
+        )
+
+
+UNCALIBRATED = RoomCalibration()
+"""A room that works with what its configuration states."""
+
+
+def load_calibration(settings: RoomSettings, now: datetime) -> RoomCalibration:
+    """Open the records that a configuration names.
+
+    Raises
+    ------
+    InvalidRoomKey, InvalidCalibrationRecord, RecordTampered, RecordForeign, RecordExpired
+    CalibrationIncomplete
+        When an imager of the room is not in the record.
+    """
+    stated = settings.calibration
+    if stated is None:
+        return UNCALIBRATED
+    seal = RoomSeal.load(stated.seal)
+    records = []
+    imagers: Mapping[str, ProjectionGeometry] = {}
+    if stated.imagers is not None:
+        record = _read(stated.imagers, seal, IMAGERS, stated, now)
+        records.append(record)
+        imagers = _imagers(record, settings, stated.imagers)
+    return RoomCalibration(imagers, tuple(records))
+
+
+def _read(path: Path, seal: RoomSeal, kind: str, stated: CalibrationSettings, now: datetime) -> CalibrationRecord:
+    """A record of this room; the devices that it names must have the serial numbers that the configuration states."""
+    record = read_record(path, seal, kind=kind, now=now)
+    wanted = {role: serial for role, serial in stated.devices.items() if role in record.devices}
+    return read_record(path, seal, kind=kind, now=now, devices=wanted)
+
+
+def _imagers(record: CalibrationRecord, settings: RoomSettings, path: Path) -> Mapping[str, ProjectionGeometry]:
+    found = geometries_of_record(record)
+    for imager in settings.imager:
+        if imager.name not in found:
+            raise CalibrationIncomplete(f"{path.name} says nothing of imager {imager.name}", imager=imager.name)
+        grid = found[imager.name].grid
+        if (grid.rows, grid.columns) != (imager.rows, imager.columns):
+            raise CalibrationIncomplete(
+                f"{path.name}: imager {imager.name} was calibrated with {grid.rows} x {grid.columns} pixels, the "
+                f"configuration states {imager.rows} x {imager.columns}",
+                imager=imager.name,
+            )
+    return found

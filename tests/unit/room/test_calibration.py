@@ -1,0 +1,132 @@
+"""A room works with records of its own only: signed by its key, valid now, of its devices, of all its imagers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from isoalign.calibration import CalibrationRecord, RoomKey, write_record
+from isoalign.errors import IsoalignError
+from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry
+from isoalign.room.calibration import RoomCalibration, load_calibration
+from isoalign.room.settings import CalibrationSettings, RoomSettings, load_settings
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SHIFT_MM = (1.5, -0.7)
+
+
+def stored(geometry: ProjectionGeometry, name: str) -> dict[str, Any]:
+    grid = geometry.grid
+    return {
+        "name": name,
+        "geometry": {
+            "source_mm": geometry.source_mm.tolist(),
+            "fixed_from_receptor": geometry.fixed_from_receptor.matrix.tolist(),
+            "rows": grid.rows,
+            "columns": grid.columns,
+            "row_spacing_mm": grid.row_spacing_mm,
+            "column_spacing_mm": grid.column_spacing_mm,
+            "first_pixel_mm": list(grid.first_pixel_mm),
+        },
+    }
+
+
+def record_of(names: tuple[str, ...] = ("A", "B"), rows: int = 1024) -> CalibrationRecord:
+    grid = PixelGrid.centred(rows, 768, 0.388)
+    imagers = [
+        stored(ProjectionGeometry.from_axis(ImagerAxis(90.0 * number, 1000.0, 1500.0, SHIFT_MM), grid), name)
+        for number, name in enumerate(names)
+    ]
+    return CalibrationRecord(
+        kind="kV imager geometry",
+        version=1,
+        method="by hand",
+        measured_at=NOW - timedelta(days=1),
+        valid_until=NOW + timedelta(days=1),
+        devices={"imager A": "P-1"},
+        inputs_sha256="",
+        result={"calibration": {"kind": "isoalign kV imager geometry", "version": 1, "imagers": imagers}},
+        residuals={},
+    )
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> RoomKey:
+    made = RoomKey.generate()
+    made.save(tmp_path / "key")
+    return made
+
+
+def settings(folder: Path, devices: dict[str, str] | None = None) -> RoomSettings:
+    stated = CalibrationSettings(seal=folder / "key.pub", imagers=folder / "r.json", devices=devices or {})
+    return load_settings().model_copy(update={"calibration": stated})
+
+
+def test_without_a_section_the_configuration_holds() -> None:
+    assert load_calibration(load_settings(), NOW) == RoomCalibration()
+
+
+def test_a_good_record_says_where_the_imagers_stand(tmp_path: Path, key: RoomKey) -> None:
+    write_record(record_of(), tmp_path / "r.json", key)
+    found = load_calibration(settings(tmp_path, {"imager A": "P-1", "couch": "C-9"}), NOW)
+    assert sorted(found.imagers) == ["A", "B"]
+    axis = found.imagers["A"].axis
+    assert axis is not None
+    np.testing.assert_allclose(axis.receptor_translation_mm, SHIFT_MM, atol=1e-9)
+    assert "kV imager geometry of 2026-02-28 12:00 UTC" in found.in_words()[0]
+
+
+def changed(path: Path) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["content"]["result"]["calibration"]["imagers"][0]["geometry"]["source_mm"][0] += 1.0
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+BAD = [
+    ("expired", "calibration.expired-record"),
+    ("changed", "calibration.tampered-record"),
+    ("foreign key", "calibration.foreign-record"),
+    ("foreign device", "calibration.foreign-record"),
+    ("one imager", "calibration.incomplete"),
+    ("other panel", "calibration.incomplete"),
+    ("no file", "calibration.invalid-record"),
+]
+
+
+@pytest.mark.parametrize(("what", "code"), BAD)
+def test_every_other_record_is_refused(tmp_path: Path, key: RoomKey, what: str, code: str) -> None:
+    file = tmp_path / "r.json"
+    record = {"one imager": record_of(("A",)), "other panel": record_of(rows=512)}.get(what, record_of())
+    now, devices = NOW, {}
+    if what == "expired":
+        now = NOW + timedelta(days=2)
+    elif what == "foreign device":
+        devices = {"imager A": "P-2"}
+    write_record(record, file, RoomKey.generate() if what == "foreign key" else key)
+    if what == "changed":
+        changed(file)
+    elif what == "no file":
+        file.unlink()
+    with pytest.raises(IsoalignError) as caught:
+        load_calibration(settings(tmp_path, devices), now)
+    assert caught.value.code == code
+
+
+def test_a_record_that_expires_while_the_room_runs_is_noticed(tmp_path: Path, key: RoomKey) -> None:
+    write_record(record_of(), tmp_path / "r.json", key)
+    found = load_calibration(settings(tmp_path), NOW)
+    found.require_valid(NOW + timedelta(hours=23))
+    with pytest.raises(IsoalignError) as caught:
+        found.require_valid(NOW + timedelta(hours=25))
+    assert caught.value.code == "calibration.expired-record"
+
+
+def test_a_gate_that_failed_keeps_a_record_from_being_signed(tmp_path: Path, key: RoomKey) -> None:
+    with pytest.raises(IsoalignError):
+        write_record(replace(record_of(), failures=("too far",)), tmp_path / "r.json", key)
