@@ -148,7 +148,9 @@ def _command(name: str, function: object, *, sub: bool) -> str:
             shown = argument.upper()
         default = parameter.default
         default_shown = (
-            "" if any(default is none for none in (inspect.Parameter.empty, None, False)) else f"`{default}`"
+            ""
+            if default in ("", ()) or any(default is none for none in (inspect.Parameter.empty, None, False))
+            else f"`{default}`"
         )
         lines.append(f"| `{shown}` | {default_shown} | {_cell(meaning)} |")
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoalign.dicom.node import Notice, NoticeKind
+from isoalign.dicom.node import InRoomCtReceiver, Notice, NoticeKind
 from isoalign.dicom.objects import Dataset, VerificationFrame, read_study, read_volume
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
 from isoalign.records import InRoomScan, Match, Radiograph, Study, Verdict, Volume
@@ -94,8 +94,9 @@ class InRoomCt:
 
         tally = _Tally(say)
         field = self._data.in_room_ct(self._load.plan, on_committed, tally.note)
-        await asyncio.to_thread(field.__enter__)
+        opening = asyncio.ensure_future(asyncio.to_thread(field.__enter__))
         try:
+            await asyncio.shield(opening)
             self._on_progress(FIELD_OPEN, None)
             try:
                 uids = await asyncio.wait_for(committed, self._data.in_room_ct_settings.waiting_s)
@@ -106,7 +107,7 @@ class InRoomCt:
                 ) from error
             await asyncio.to_thread(field.wait_reported, REPORT_WAIT_S)
         finally:
-            await asyncio.shield(asyncio.to_thread(field.__exit__, None, None, None))
+            await asyncio.shield(_shut(field, opening))
         self._on_progress(f"{len(uids)} images confirmed", None)
         received = await asyncio.to_thread(_read, [field.store.path(uid) for uid in uids], field.store.read, uids)
         scan = InRoomScan(received.volume.frame_of_reference_uid, received.volume.series_instance_uid, len(uids))
@@ -211,6 +212,12 @@ class ScanMatcher:
         from isoalign.registration import prepare
 
         return VolumeMatcher(prepare(self._scan.volume), expected, self._on_progress)
+
+
+async def _shut(field: InRoomCtReceiver, opening: asyncio.Future[InRoomCtReceiver]) -> None:
+    """Close a field, also one that is still being opened: no cancellation leaves it open."""
+    await asyncio.wait([opening])
+    await asyncio.to_thread(field.__exit__, None, None, None)
 
 
 class _Tally:

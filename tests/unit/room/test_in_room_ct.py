@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from isoalign.clock import SystemClock
+from isoalign.dicom.errors import ReceiverNotStarted
 from isoalign.dicom.node import NodeSettings, Peer, request_commitment, send
 from isoalign.dicom.objects import (
     IsocentreKind,
@@ -159,6 +160,27 @@ async def test_a_silent_scanner_closes_the_field(data: PatientData, load: Patien
         await in_room_ct(data, load, said).receive()
     assert said == [FIELD_OPEN]
     assert not listens(data.in_room_ct_settings.port)
+
+
+async def test_a_wait_that_is_given_up_while_the_field_opens_leaves_it_closed(
+    data: PatientData, load: PatientLoad
+) -> None:
+    said: list[str] = []
+    receiving = asyncio.create_task(in_room_ct(data, load, said).receive())
+    await asyncio.sleep(0)  # the field is being opened in a thread now
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert said == []
+    assert not listens(data.in_room_ct_settings.port)
+
+
+async def test_a_port_that_is_taken_is_told(data: PatientData, load: PatientLoad) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", data.in_room_ct_settings.port))
+        other.listen()
+        with pytest.raises(ReceiverNotStarted, match="PTI-SCP"):
+            await in_room_ct(data, load, []).receive()
 
 
 async def test_what_is_not_confirmed_does_not_end_the_field(tmp_path: Path, load: PatientLoad) -> None:
