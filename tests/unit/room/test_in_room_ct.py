@@ -53,7 +53,7 @@ from isoalign.records import (
 )
 from isoalign.registration import WrongNumberOfViews
 from isoalign.room.errors import InRoomCtSilent, SettingsInvalid
-from isoalign.room.in_room_ct import FIELD_OPEN, InRoomCt, ScanMatcher
+from isoalign.room.in_room_ct import FIELD_OPEN, InRoomCt, ScanMatcher, _Received
 from isoalign.room.loopback import free_port
 from isoalign.room.patient_data import PatientData
 from isoalign.room.session_data import AcquiredScan, PatientLoad
@@ -205,6 +205,22 @@ async def test_what_is_not_confirmed_does_not_end_the_field(tmp_path: Path, load
     assert scan.slices == len(images)
     assert scan.frame_of_reference_uid == images[0].FrameOfReferenceUID
     assert f"{len(images)} images received" in said
+
+
+async def test_a_scan_that_cannot_be_matched_is_a_failed_match(
+    data: PatientData, load: PatientLoad, tmp_path: Path
+) -> None:
+    """It was taken: it belongs to the record of the session, and to the archive."""
+    scanner = in_room_ct(data, load, [])
+    flat = replace(load, volume=replace(load.volume, hounsfield=np.zeros_like(load.volume.hounsfield)))
+    scanner._load = flat
+    scan = acquired(load, tmp_path, Pose.identity(DicomPatient, DicomPatient))
+    scanner._received[scan.record.series_instance_uid] = _Received(scan.volume, scan.files, scan.study)
+    match = await scanner.match(scan.record, SETUP)
+    assert match.verdict is Verdict.FAILED
+    assert match.reasons
+    assert match.trusted_residual is None
+    assert scanner.scans[scan.record.series_instance_uid].day_from_planning is None
 
 
 def test_a_room_without_a_scanner(tmp_path: Path) -> None:
