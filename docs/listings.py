@@ -143,8 +143,12 @@ def _command(name: str, function: object, *, sub: bool) -> str:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             shown = argument.upper()
         default = parameter.default
-        is_silent = any(default is none for none in (inspect.Parameter.empty, None, False)) or default in {"", ()}
-        lines.append(f"| `{shown}` | {'' if is_silent else f'`{default}`'} | {_cell(meaning)} |")
+        default_shown = (
+            ""
+            if default in ("", ()) or any(default is none for none in (inspect.Parameter.empty, None, False))
+            else f"`{default}`"
+        )
+        lines.append(f"| `{shown}` | {default_shown} | {_cell(meaning)} |")
     return "\n".join(lines) + "\n"
 
 

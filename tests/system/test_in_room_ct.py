@@ -17,6 +17,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.pdu import P_DATA_TF
 
 from isoalign.dicom.objects import write_file
 from isoalign.errors import RemoteError
@@ -55,12 +56,16 @@ def store(program: Path, port: int, files: list[Path]) -> str:
 def commit(port: int, images: list[Dataset]) -> Dataset:
     """The report that the room gives on the association of the request."""
     reports: list[Dataset] = []
-    arrived = threading.Event()
+    arrived, answered = threading.Event(), threading.Event()
 
     def take(event: Any) -> tuple[int, None]:
         reports.append(event.event_information)
         arrived.set()
         return 0x0000, None
+
+    def sent(event: Any) -> None:
+        if reports and isinstance(event.pdu, P_DATA_TF):
+            answered.set()
 
     request = Dataset()
     request.TransactionUID = "1.2.3.4.5"
@@ -71,11 +76,14 @@ def commit(port: int, images: list[Dataset]) -> Dataset:
         request.ReferencedSOPSequence.append(item)
     entity = AE("CT1")
     entity.add_requested_context(COMMITMENT)
-    association = entity.associate("127.0.0.1", port, ae_title="PTI-SCP", evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+    association = entity.associate(
+        "127.0.0.1", port, ae_title="PTI-SCP", evt_handlers=[(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, sent)]
+    )
     assert association.is_established
     status, _ = association.send_n_action(request, 1, COMMITMENT, COMMITMENT_INSTANCE)
     assert status.Status == 0x0000
     assert arrived.wait(20)
+    assert answered.wait(20)
     association.release()
     return reports[0]
 

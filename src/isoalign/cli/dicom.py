@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from isoalign.room.settings import PeerSettings, RoomSettings
 
 app = App(name="dicom", help="Look at DICOM files and peers, and move objects.")
-app.command("isoalign.cli.dicom_media:import_", name="import")
-app.command("isoalign.cli.dicom_media:export", name="export")
+app.command("isoalign.cli.dicom_media:import_", name="import", help="Take DICOM files of a medium into a store.")
+app.command("isoalign.cli.dicom_media:export", name="export", help="Write DICOM files for a medium.")
 
 FOUND_PROBLEMS = 3
 """Exit code of validate when a file has problems: that of data that cannot be used."""

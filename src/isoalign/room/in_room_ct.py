@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoalign.dicom.node import Notice, NoticeKind
+import numpy as np
+
+from isoalign.dicom.node import InRoomCtReceiver, Notice, NoticeKind
 from isoalign.dicom.objects import Dataset, VerificationFrame, read_study, read_volume
+from isoalign.errors import MatchError
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
 from isoalign.records import InRoomScan, Match, Radiograph, Study, Verdict, Volume
-from isoalign.registration.errors import WrongNumberOfViews
+from isoalign.registration.errors import MatchCancelled, WrongNumberOfViews
 from isoalign.room.adapters import VolumeMatcher
 from isoalign.room.errors import InRoomCtSilent
 from isoalign.room.patient_data import PatientData
@@ -94,8 +97,9 @@ class InRoomCt:
 
         tally = _Tally(say)
         field = self._data.in_room_ct(self._load.plan, on_committed, tally.note)
-        await asyncio.to_thread(field.__enter__)
+        opening = asyncio.ensure_future(asyncio.to_thread(field.__enter__))
         try:
+            await asyncio.shield(opening)
             self._on_progress(FIELD_OPEN, None)
             try:
                 uids = await asyncio.wait_for(committed, self._data.in_room_ct_settings.waiting_s)
@@ -106,7 +110,7 @@ class InRoomCt:
                 ) from error
             await asyncio.to_thread(field.wait_reported, REPORT_WAIT_S)
         finally:
-            await asyncio.shield(asyncio.to_thread(field.__exit__, None, None, None))
+            await asyncio.shield(_shut(field, opening))
         self._on_progress(f"{len(uids)} images confirmed", None)
         received = await asyncio.to_thread(_read, [field.store.path(uid) for uid in uids], field.store.read, uids)
         scan = InRoomScan(received.volume.frame_of_reference_uid, received.volume.series_instance_uid, len(uids))
@@ -114,11 +118,13 @@ class InRoomCt:
         return scan
 
     async def match(self, scan: InRoomScan, table_top: TableTopPosition) -> Match:
-        """See :class:`isoalign.positioning.InRoomCtPort`; also makes the structure set of the scan.
+        """See :class:`isoalign.positioning.InRoomCtPort`.
+
+        A scan that cannot be matched is a failed match and no error: it was taken, and is saved like any other.
 
         Raises
         ------
-        MatchError
+        MatchCancelled
         """
         received = self._received[scan.series_instance_uid]
         frame = VerificationFrame(
@@ -141,9 +147,18 @@ class InRoomCt:
         except asyncio.CancelledError:
             cancelled.set()
             raise
+        except MatchCancelled:
+            raise
+        except MatchError as error:
+            return self._failed(error)
         if match.verdict is Verdict.ACCEPTED:
             self.scans[scan.series_instance_uid] = replace(acquired, day_from_planning=day_from_planning)
         return match
+
+    def _failed(self, error: MatchError) -> Match:
+        none = np.zeros(3)
+        reasons = (error.message,)
+        return Match("3D/3D", self._planned, self._planned, Verdict.FAILED, reasons, (), 0, False, 0.0, none, none)
 
     def _match(
         self, scan: AcquiredScan, progress: Callable[[float, str], None], cancelled: Callable[[], bool]
@@ -211,6 +226,12 @@ class ScanMatcher:
         from isoalign.registration import prepare
 
         return VolumeMatcher(prepare(self._scan.volume), expected, self._on_progress)
+
+
+async def _shut(field: InRoomCtReceiver, opening: asyncio.Future[InRoomCtReceiver]) -> None:
+    """Close a field, also one that is still being opened: no cancellation leaves it open."""
+    await asyncio.wait([opening])
+    await asyncio.to_thread(field.__exit__, None, None, None)
 
 
 class _Tally:

@@ -293,8 +293,11 @@ class RoomService:
         return {"objects": [dataclasses.asdict(item) for item in self._exported], "waiting": waiting}
 
     async def close(self) -> None:
-        """Leave nothing unsaved; for the end of the process."""
-        await self._queue_unsaved()
+        """Leave nothing unsaved; for the end of the process, which nothing may keep from ending."""
+        try:
+            await self._queue_unsaved()
+        except (OSError, IsoalignError) as error:
+            _log.error("results are not saved", session=self._session_id, reason=str(error))
 
     async def _hold(self, call: IpcCall) -> dict[str, Any]:
         reason = str(call.params.get("reason") or "hold")

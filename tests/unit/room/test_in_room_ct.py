@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from isoalign.clock import SystemClock
+from isoalign.dicom.errors import ReceiverNotStarted
 from isoalign.dicom.node import NodeSettings, Peer, request_commitment, send
 from isoalign.dicom.objects import (
     IsocentreKind,
@@ -52,7 +53,7 @@ from isoalign.records import (
 )
 from isoalign.registration import WrongNumberOfViews
 from isoalign.room.errors import InRoomCtSilent, SettingsInvalid
-from isoalign.room.in_room_ct import FIELD_OPEN, InRoomCt, ScanMatcher
+from isoalign.room.in_room_ct import FIELD_OPEN, InRoomCt, ScanMatcher, _Received
 from isoalign.room.loopback import free_port
 from isoalign.room.patient_data import PatientData
 from isoalign.room.session_data import AcquiredScan, PatientLoad
@@ -161,6 +162,27 @@ async def test_a_silent_scanner_closes_the_field(data: PatientData, load: Patien
     assert not listens(data.in_room_ct_settings.port)
 
 
+async def test_a_wait_that_is_given_up_while_the_field_opens_leaves_it_closed(
+    data: PatientData, load: PatientLoad
+) -> None:
+    said: list[str] = []
+    receiving = asyncio.create_task(in_room_ct(data, load, said).receive())
+    await asyncio.sleep(0)  # the field is being opened in a thread now
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert said == []
+    assert not listens(data.in_room_ct_settings.port)
+
+
+async def test_a_port_that_is_taken_is_told(data: PatientData, load: PatientLoad) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", data.in_room_ct_settings.port))
+        other.listen()
+        with pytest.raises(ReceiverNotStarted, match="PTI-SCP"):
+            await in_room_ct(data, load, []).receive()
+
+
 async def test_what_is_not_confirmed_does_not_end_the_field(tmp_path: Path, load: PatientLoad) -> None:
     with PatientData(room_settings(tmp_path, 20.0), SystemClock()) as data:
         said: list[str] = []
@@ -183,6 +205,22 @@ async def test_what_is_not_confirmed_does_not_end_the_field(tmp_path: Path, load
     assert scan.slices == len(images)
     assert scan.frame_of_reference_uid == images[0].FrameOfReferenceUID
     assert f"{len(images)} images received" in said
+
+
+async def test_a_scan_that_cannot_be_matched_is_a_failed_match(
+    data: PatientData, load: PatientLoad, tmp_path: Path
+) -> None:
+    """It was taken: it belongs to the record of the session, and to the archive."""
+    scanner = in_room_ct(data, load, [])
+    flat = replace(load, volume=replace(load.volume, hounsfield=np.zeros_like(load.volume.hounsfield)))
+    scanner._load = flat
+    scan = acquired(load, tmp_path, Pose.identity(DicomPatient, DicomPatient))
+    scanner._received[scan.record.series_instance_uid] = _Received(scan.volume, scan.files, scan.study)
+    match = await scanner.match(scan.record, SETUP)
+    assert match.verdict is Verdict.FAILED
+    assert match.reasons
+    assert match.trusted_residual is None
+    assert scanner.scans[scan.record.series_instance_uid].day_from_planning is None
 
 
 def test_a_room_without_a_scanner(tmp_path: Path) -> None:
