@@ -268,6 +268,10 @@ def write_record(record: CalibrationRecord, path: str | Path, key: RoomKey) -> P
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        # a temporary file is its maker's alone; whoever uses the record must be able to read it
+        Path(stream.name).chmod(0o666 & ~umask)
         Path(stream.name).replace(file)
     except OSError as error:
         raise InvalidCalibrationRecord(f"the record cannot be written to {file}: {error}") from error
