@@ -152,6 +152,9 @@ def test_one_source_must_be_named(line: list[str]) -> None:
 
 def test_the_scripts_on_their_golden_inputs(tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     walkout, winston_lutz = script("couch_walkout"), script("winston_lutz")
+    kv = ["--shadows", str(SHADOWS), "--key", str(key), "--out", str(tmp_path / "kv.json")]
+    assert script("kv_imager_geometry").main(kv) == 0
+    assert json.loads((tmp_path / "kv.signed.json").read_text())["content"]["kind"] == "kV imager geometry"
     out = ["--key", str(key), "--out", str(tmp_path / "w.json"), "--report", str(tmp_path / "w.pdf")]
     line = [
         "--measurements",
