@@ -9,14 +9,17 @@ from pathlib import Path
 import isoalign
 from isoalign.calibration import (
     KvCalibration,
+    RoomKey,
     built_in_phantom,
     calibrate_from_shadows,
     calibrate_kv_imagers,
     isocentre_offset_mm,
+    kv_imager_record,
     load_phantom,
     nearest_axis,
     read_shadows,
     write_calibration,
+    write_record,
 )
 from isoalign.errors import IsoalignError
 
@@ -32,11 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the simulated room")
     parser.add_argument("--operator", default="", help="kept in the record")
     parser.add_argument("--out", type=Path, default=Path("kv_imager_geometry.json"), metavar="FILE")
+    parser.add_argument("--key", type=Path, help="the room's key; signs a record beside --out, ending in .signed.json")
     options = parser.parse_args(arguments)
     try:
+        key = None if options.key is None else RoomKey.load(options.key)
         calibration = measure(options)
         print(table(calibration))
         written = write_calibration(calibration, options.out)
+        if key is not None:
+            written = write_record(kv_imager_record(calibration), options.out.with_suffix(".signed.json"), key)
     except IsoalignError as error:
         print(f"{error.code}: {error}\n{error.hint}", file=sys.stderr)
         return error.exit_code

@@ -1,7 +1,7 @@
 """Run by the Python of pylinac's own environment: analyse folders of Winston-Lutz images, print JSON.
 
-Arguments: the diameter of the ball in mm, and the folders. For each scale of the couch angle: the shift that pylinac asks
-for, in its coordinates: X, Y and Z point as those of the IEC 61217 fixed frame do; the shift moves the ball back.
+Arguments: the diameter of the ball in mm, and the folders. For each scale of the couch angle: the shift that pylinac
+asks for, in its coordinates: X, Y and Z point as those of the IEC 61217 fixed frame do; the shift moves the ball back.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ for a field that lies whole in the image, is at least three balls wide, and has 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import numpy as np
@@ -46,6 +47,8 @@ class BeamImage:
     patient_support_angle_deg : float
         IEC 61217.
     beam_limiting_device_angle_deg : float
+    taken_at : datetime or None
+        Aware; None where the image does not say.
     """
 
     label: str
@@ -53,6 +56,7 @@ class BeamImage:
     geometry: ProjectionGeometry
     patient_support_angle_deg: float
     beam_limiting_device_angle_deg: float = 0.0
+    taken_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

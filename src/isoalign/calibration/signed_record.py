@@ -268,6 +268,10 @@ def write_record(record: CalibrationRecord, path: str | Path, key: RoomKey) -> P
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        # a temporary file is its maker's alone; whoever uses the record must be able to read it
+        Path(stream.name).chmod(0o666 & ~umask)
         Path(stream.name).replace(file)
     except OSError as error:
         raise InvalidCalibrationRecord(f"the record cannot be written to {file}: {error}") from error
@@ -283,11 +287,29 @@ def read_record(
     devices: Mapping[str, str] | None = None,
 ) -> CalibrationRecord:
     """The record in a file, if this room may use it; parameters and errors of :func:`open_record`."""
+    return open_record(_read(path), seal, kind=kind, now=now, devices=devices)
+
+
+def read_record_of_any_time(path: str | Path, seal: RoomSeal) -> CalibrationRecord:
+    """The record in a file, to be looked at and not to be used: proved like any other, but it may have expired.
+
+    Raises
+    ------
+    InvalidCalibrationRecord, RecordTampered, RecordForeign
+    """
+    signed = _read(path)
     try:
-        signed = json.loads(Path(path).read_text(encoding="utf-8"))
+        measured_at = datetime.fromisoformat(signed["content"]["measured_at"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise InvalidCalibrationRecord(f"{Path(path).name} is not a signed calibration record: {error}") from error
+    return open_record(signed, seal, now=measured_at)
+
+
+def _read(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidCalibrationRecord(f"{Path(path).name} cannot be read: {error}") from error
-    return open_record(signed, seal, kind=kind, now=now, devices=devices)
 
 
 def _canonical(content: Any) -> bytes:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -19,7 +20,12 @@ from scipy import stats
 
 from isoalign.calibration.beam_image import BallInField, BeamImage, find_ball_in_field
 from isoalign.calibration.couch_walkout import CouchWalkout, WalkoutMeasurements, fit_couch_walkout
-from isoalign.calibration.errors import CouchAnglesContradicted, TooManyOutliers, Underdetermined
+from isoalign.calibration.errors import (
+    CouchAnglesContradicted,
+    InvalidCalibrationRecord,
+    TooManyOutliers,
+    Underdetermined,
+)
 from isoalign.calibration.projections import (
     Displacement,
     ProjectedOffset,
@@ -100,6 +106,22 @@ class WinstonLutz:
     advice: tuple[AngleAdvice, ...]
     ball_diameter_mm: float
     inputs_sha256: str = field(default="")
+
+    def measured_at(self) -> datetime:
+        """When the last image was taken.
+
+        Raises
+        ------
+        InvalidCalibrationRecord
+            When no image says so.
+        """
+        moments = [image.taken_at for image in self.images if image.taken_at is not None]
+        if not moments:
+            raise InvalidCalibrationRecord(
+                "no image says when it was taken, so no record can say from when on it is valid",
+                hint="Use images with Content Date and Content Time, or Acquisition Date and Time.",
+            )
+        return max(moments)
 
     def offsets_mm(self) -> Array:
         """From the field to the ball in each image, right and up as seen from the source, shape (n, 2)."""

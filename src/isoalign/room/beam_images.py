@@ -35,6 +35,7 @@ def read_beam_images(source: Path | str) -> tuple[BeamImage, ...]:
                 read.geometry,
                 read.patient_support_angle_deg,
                 read.beam_limiting_device_angle_deg,
+                read.taken_at,
             )
         )
     if not images:

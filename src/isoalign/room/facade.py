@@ -25,17 +25,23 @@ from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_t
 from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
 from isoalign.room.adapters import DaemonCouch, DaemonImagers
+from isoalign.room.beam_images import read_beam_images
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
-from isoalign.room.simulation import Ball, ImagerMisalignment, SimulatedRoom, start_daemon
+from isoalign.room.simulation import Ball, CouchErrors, ImagerMisalignment, SimulatedRoom, start_daemon
+
+__all__ = ["Room", "open_room", "read_beam_images"]
 
 T = TypeVar("T")
 
 PENDANT_HEARD_S = 5.0
 BALL_BEARING = "ball-bearing"
 EMPTY = "empty"
-SCENES = (EMPTY, BALL_BEARING)
+TWO_BALLS = "two-balls"
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS)
+TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
+"""Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
 """Steel at 60 keV, 1.2 cm2/g times 7.9 g/cm3 (NIST XCOM for iron)."""
 
@@ -46,6 +52,7 @@ def open_room(
     scene: str | None = None,
     seed: int = 0,
     misalignments: Mapping[str, ImagerMisalignment] | None = None,
+    couch_errors: CouchErrors | None = None,
 ) -> Room:
     """Open a treatment room and drive it with blocking calls; use it in a ``with`` statement.
 
@@ -54,7 +61,8 @@ def open_room(
     config : path, optional
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
-        Simulate the machines, with this on the couch: "empty" or "ball-bearing". Without it the machines that the
+        Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers)
+        or "two-balls" (for the axis of the couch). Without it the machines that the
         configuration names are driven.
     seed : int
         Of the simulated noise.
@@ -62,6 +70,9 @@ def open_room(
         How the simulated imagers truly stand, as differences from the configuration. Without it they stand where the
         configuration says, but for the ball-bearing scene, where each is a little off, drawn from the seed: there the
         calibration has something to find.
+    couch_errors : CouchErrors, optional
+        How the simulated couch truly turns. Without it it turns about the isocentre, but for the scene of two balls,
+        where its axis is a little off, drawn from the seed.
 
     Raises
     ------
@@ -73,14 +84,22 @@ def open_room(
         raise SettingsInvalid(f"unknown scene {scene!r}", hint=f"Use one of {', '.join(SCENES)}.")
     if misalignments is None and scene == BALL_BEARING:
         misalignments = _seeded_misalignments(settings, seed)
-    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}))
+    if couch_errors is None:
+        couch_errors = _seeded_couch_errors(seed) if scene == TWO_BALLS else CouchErrors()
+    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}), couch_errors=couch_errors)
 
 
 class Room:
     """An open room; made by :func:`open_room`."""
 
     def __init__(
-        self, settings: RoomSettings, *, scene: str | None, seed: int, misalignments: dict[str, ImagerMisalignment]
+        self,
+        settings: RoomSettings,
+        *,
+        scene: str | None,
+        seed: int,
+        misalignments: dict[str, ImagerMisalignment],
+        couch_errors: CouchErrors,
     ) -> None:
         self._stack = ExitStack()
         self.simulation: SimulatedRoom | None = None
@@ -93,7 +112,7 @@ class Room:
                 group = self._stack.enter_context(ProcessGroup(folder))
                 start_daemon(settings, group, folder, socket).wait_ready()
             else:
-                socket = self._start_simulation(settings, folder, scene, seed, misalignments)
+                socket = self._start_simulation(settings, folder, scene, seed, misalignments, couch_errors)
             self._loop = self._start_loop()
             self._devices = self._run(DeviceClient.connect(socket, client="script"))
             self._stack.callback(lambda: self._run(self._devices.close()))
@@ -175,6 +194,7 @@ class Room:
         scene: str,
         seed: int,
         misalignments: dict[str, ImagerMisalignment],
+        couch_errors: CouchErrors,
     ) -> Path:
         setup = settings.session_settings().default_setup
         simulation = SimulatedRoom(
@@ -182,8 +202,9 @@ class Room:
             folder,
             setup,
             seed=seed,
-            balls=_ball_bearing_phantom(setup) if scene == BALL_BEARING else (),
+            balls=_balls_of(scene, setup),
             misalignments=misalignments,
+            couch_errors=couch_errors,
         )
         self._stack.enter_context(simulation)
         simulation.start_machines()
@@ -209,13 +230,27 @@ class Room:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _ball_bearing_phantom(setup: TableTopPosition) -> tuple[Ball, ...]:
-    """The built-in ball-bearing phantom, centred at the isocentre with the couch at its set-up position."""
-    from isoalign.calibration import built_in_phantom
+def _balls_of(scene: str, setup: TableTopPosition) -> tuple[Ball, ...]:
+    """What lies on the couch, with the couch at its set-up position."""
+    from isoalign.calibration import WALK_OUT_BALL_RADIUS_MM, built_in_phantom
 
-    phantom = built_in_phantom()
-    centres = fixed_from_table(setup).inverse().apply(phantom.centres_mm)
-    return tuple(Ball((float(x), float(y), float(z)), phantom.radius_mm, STEEL_MU_PER_MM) for x, y, z in centres)
+    if scene == BALL_BEARING:
+        phantom = built_in_phantom()
+        centres, radius_mm = phantom.centres_mm, phantom.radius_mm
+    elif scene == TWO_BALLS:
+        centres, radius_mm = np.array(TWO_BALLS_MM), WALK_OUT_BALL_RADIUS_MM
+    else:
+        return ()
+    on_table = fixed_from_table(setup).inverse().apply(centres)
+    return tuple(Ball((float(x), float(y), float(z)), radius_mm, STEEL_MU_PER_MM) for x, y, z in on_table)
+
+
+def _seeded_couch_errors(seed: int) -> CouchErrors:
+    """An axis up to 0.7 mm beside the isocentre that leans by up to 0.1 degrees."""
+    draw = np.random.default_rng([seed, 0xA815])
+    x, y = (float(value) for value in draw.uniform(-0.5, 0.5, 2))
+    lean_x, lean_y = (float(value) for value in draw.uniform(-0.07, 0.07, 2))
+    return CouchErrors(axis_offset_mm=(x, y), axis_lean_deg=(lean_x, lean_y))
 
 
 def _seeded_misalignments(settings: RoomSettings, seed: int) -> dict[str, ImagerMisalignment]:

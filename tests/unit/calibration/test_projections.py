@@ -103,7 +103,7 @@ def test_an_axis_that_only_an_outlier_would_tell_is_not_available() -> None:
         one = seen(str(number), 0.0, shift)
         offsets.append(ProjectedOffset(one.label, one.across, one.offset_mm + rng.normal(0.0, 0.05, 2)))
     side = seen("side", 90.0, shift)
-    offsets.append(ProjectedOffset(side.label, side.across, side.offset_mm + (0.0, 9.0)))
+    offsets.append(ProjectedOffset(side.label, side.across, side.offset_mm + np.array([0.0, 9.0])))
     found = displacement_from_projections(offsets)
     assert found.outliers == ("side",)
     assert found.not_available == ("vertical",)

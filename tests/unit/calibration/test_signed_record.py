@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -202,3 +204,13 @@ def test_key_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(InvalidRoomKey, match="another kind"):
         RoomSeal.load(tmp_path / "k.pub")
     assert "PRIVATE" not in repr(KEY)
+
+
+def test_a_record_can_be_read_by_who_uses_it(tmp_path: Path) -> None:
+    """Regression: records were readable by whoever had calibrated, and by nobody else."""
+    before = os.umask(0o022)
+    try:
+        path = write_record(RECORD, tmp_path / "record.json", KEY)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644

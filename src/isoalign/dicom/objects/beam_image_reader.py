@@ -8,6 +8,7 @@ is required and never guessed. Source: DICOM PS3.3 C.8.8.2.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from io import BytesIO
 
 import numpy as np
@@ -16,7 +17,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from isoalign.dicom.errors import MissingAttribute, NotDicom
+from isoalign.dicom.errors import InvalidAttribute, MissingAttribute, NotDicom
 from isoalign.dicom.objects.attributes import attribute_name, has_value, items, number, require_type_1, text
 from isoalign.dicom.objects.files import is_dicom, read_bytes
 from isoalign.dicom.objects.pixels import stored_values
@@ -35,7 +36,7 @@ class ReadBeamImage:
     geometry: ProjectionGeometry
     patient_support_angle_deg: float
     beam_limiting_device_angle_deg: float
-    device_serial: str
+    taken_at: datetime | None
 
 
 def read_beam_image(content: bytes, name: str) -> ReadBeamImage:
@@ -62,8 +63,23 @@ def read_beam_image(content: bytes, name: str) -> ReadBeamImage:
         ProjectionGeometry.from_axis(read_axis(dataset, sources, name), read_grid(dataset, name)),
         float(support or 0.0),
         float(collimator or 0.0),
-        text(dataset, "DeviceSerialNumber"),
+        _taken_at(dataset, name),
     )
+
+
+def _taken_at(dataset: Dataset, name: str) -> datetime | None:
+    """Acquisition or content date and time; in the local zone of this computer where the image names none."""
+    for kind in ("Acquisition", "Content"):
+        date, time = text(dataset, f"{kind}Date"), text(dataset, f"{kind}Time") or "000000"
+        if not date:
+            continue
+        try:
+            zone = text(dataset, "TimezoneOffsetFromUTC")
+            pattern = f"%Y%m%d %H%M%S{' %z' if zone else ''}"
+            return datetime.strptime(f"{date} {time[:6]} {zone}".strip(), pattern).astimezone()
+        except ValueError as error:
+            raise InvalidAttribute(f"{name}: {kind} Date and Time {date} {time} are no moment") from error
+    return None
 
 
 def _without_preamble(content: bytes, name: str) -> Dataset:
