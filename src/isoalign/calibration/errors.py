@@ -47,6 +47,13 @@ class GateFailed(CalibrationError):
     default_hint = "Do not use the result. Check the phantom's position, repeat the images, then look at the residuals."
 
 
+class OutsideCalibration(CalibrationError):
+    """A position, load or speed for which a calibration says nothing."""
+
+    code = "calibration.outside-range"
+    default_hint = "Stay within the range that was calibrated, or calibrate the range that is needed."
+
+
 class InvalidCalibrationRecord(CalibrationError):
     """A stored calibration record cannot be read."""
 
