@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import itertools
@@ -132,22 +133,31 @@ def _command(name: str, function: object, *, sub: bool) -> str:
         f"### isoalign {name}\n" if sub else "",
         summary.strip() if sub else "\n".join(summary.split("\n")[1:]).strip(),
     ]
-    options = re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", parameters, flags=re.MULTILINE)
+    signature = inspect.signature(function, eval_str=True)  # type: ignore[arg-type]
+    options = _options(parameters, signature)
     if options:
         lines += ["", "| Argument | Default | Meaning |", "|---|---|---|"]
-    signature = inspect.signature(function, eval_str=True)  # type: ignore[arg-type]
-    for argument, meaning in options:
-        parameter = signature.parameters[argument]
+    for argument, meaning, parameter in options:
         given = [name for data in getattr(parameter.annotation, "__metadata__", ()) for name in (data.name or ())]
         shown = given[0] if given else f"--{argument.replace('_', '-')}"
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             shown = argument.upper()
         default = parameter.default
-        default_shown = (
-            "" if any(default is none for none in (inspect.Parameter.empty, None, False)) else f"`{default}`"
-        )
-        lines.append(f"| `{shown}` | {default_shown} | {_cell(meaning)} |")
+        is_silent = any(default is none for none in (inspect.Parameter.empty, None, False)) or default in {"", ()}
+        lines.append(f"| `{shown}` | {'' if is_silent else f'`{default}`'} | {_cell(meaning)} |")
     return "\n".join(lines) + "\n"
+
+
+def _options(parameters: str, signature: inspect.Signature) -> list[tuple[str, str, inspect.Parameter]]:
+    """Name, meaning and parameter of each option; also those of a group that several commands share."""
+    described = dict(re.findall(r"^(\w+)\n((?: {4}.*\n?)+)", parameters, flags=re.MULTILINE))
+    found = [(name, meaning, signature.parameters[name]) for name, meaning in described.items()]
+    for name, parameter in signature.parameters.items():
+        if name not in described and dataclasses.is_dataclass(parameter.annotation):
+            group = parameter.annotation
+            _, _, shared = (inspect.getdoc(group) or "").partition("Parameters\n----------\n")
+            found += _options(shared, inspect.signature(group, eval_str=True))  # type: ignore[arg-type]
+    return found
 
 
 FIRST = {

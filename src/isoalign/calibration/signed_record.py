@@ -209,7 +209,7 @@ def sign_record(record: CalibrationRecord, key: RoomKey) -> dict[str, Any]:
 
 
 def open_record(
-    signed: Any, seal: RoomSeal, *, kind: str, now: datetime, devices: Mapping[str, str] | None = None
+    signed: Any, seal: RoomSeal, *, now: datetime, kind: str | None = None, devices: Mapping[str, str] | None = None
 ) -> CalibrationRecord:
     """The record in ``signed``, if this room may use it.
 
@@ -219,10 +219,10 @@ def open_record(
         As :func:`sign_record` gives them.
     seal : RoomSeal
         Of this room.
-    kind : str
-        What the record must be.
     now : datetime
         Aware.
+    kind : str, optional
+        What the record must be; any kind without it.
     devices : mapping of str to str, optional
         Serial numbers of the devices that it is wanted for; the record must name each of them.
 
@@ -244,7 +244,7 @@ def open_record(
     except (InvalidSignature, ValueError) as error:
         raise RecordTampered("the record does not fit its signature: it was changed after it was signed") from error
     record = CalibrationRecord.from_content(content)
-    if record.kind != kind:
+    if kind is not None and record.kind != kind:
         raise InvalidCalibrationRecord(f"this is a record of {record.kind}, not of {kind}")
     for role, serial in (devices or {}).items():
         if record.devices.get(role) != serial:
@@ -275,7 +275,12 @@ def write_record(record: CalibrationRecord, path: str | Path, key: RoomKey) -> P
 
 
 def read_record(
-    path: str | Path, seal: RoomSeal, *, kind: str, now: datetime, devices: Mapping[str, str] | None = None
+    path: str | Path,
+    seal: RoomSeal,
+    *,
+    now: datetime,
+    kind: str | None = None,
+    devices: Mapping[str, str] | None = None,
 ) -> CalibrationRecord:
     """The record in a file, if this room may use it; parameters and errors of :func:`open_record`."""
     try:

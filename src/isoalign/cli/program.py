@@ -34,6 +34,10 @@ COMMANDS = {
     ),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
+    "calibrate": (
+        "isoalign.cli.calibrate:app",
+        "Find the machine's errors, prove the result, and keep it as a signed record.",
+    ),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),
     "dicom": ("isoalign.cli.dicom:app", "Look at DICOM files and peers, and move objects."),
     "simulate": ("isoalign.cli.simulate:simulate", "Start the device simulators and print their addresses."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoalign.errors import StorageError
+from isoalign.errors import ConfigurationError, StorageError
 
 
 class ReportNotWritable(StorageError):
@@ -10,3 +10,10 @@ class ReportNotWritable(StorageError):
 
     code = "report.not-writable"
     default_hint = "Name a folder that exists, that you may write to and that has room left."
+
+
+class UnknownTableFormat(ConfigurationError):
+    """The ending of a table's file names no format that can be written."""
+
+    code = "report.unknown-table-format"
+    default_hint = "Let the name end in .csv or .parquet."
