@@ -1,9 +1,10 @@
 """Fit of the couch model to measured targets: robust, with what was believed before, weak parameters named.
 
 Gauss-Newton on all parameters at once. Every parameter is scaled by its usual size and every measurement by its noise,
-so that a singular value of the scaled design below 1 is a combination about which the measurements say less than what is
-usual for couches. What was believed before keeps such combinations near zero (ridge regression, the maximum a posteriori
-of a linear model); parameters that the measurements hardly touch are dropped, that is, left at zero, and named.
+so that a singular value of the scaled design below 1 is a combination about which the measurements say less than what
+is usual for couches. What was believed before keeps such combinations near zero (ridge regression, the maximum a
+posteriori of a linear model); parameters that the measurements hardly touch are dropped, that is, left at zero, and
+named.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ def fit_couch(state: CouchState, targets: Targets) -> CouchFit:
     free = solved.ratio < DROPPED_RATIO
     solved = _solve(state, targets, used, free, start=solved)
     names = [one.name for one in PARAMETERS]
-    weak = tuple(name for name, ratio, kept in zip(names, solved.ratio, free, strict=True) if kept and ratio > WEAK_RATIO)
+    weak = tuple(
+        name for name, ratio, kept in zip(names, solved.ratio, free, strict=True) if kept and ratio > WEAK_RATIO
+    )
     dropped = tuple(name for name, kept in zip(names, free, strict=True) if not kept)
     return CouchFit(
         CouchModel(solved.values),

@@ -1,7 +1,7 @@
 """Calibration of the couch's kinematics from targets on its table top, measured at many poses and loads.
 
-The result is judged where it will be used: at poses and at a load that were kept out of the fit. Single parameters are no
-gate; several of them may be off together without harm.
+The result is judged where it will be used: at poses and at a load that were kept out of the fit. Single parameters are
+no gate; several of them may be off together without harm.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LEAST_WAY = (20.0, 20.0, 20.0, 1.0, 1.0, 20.0)
 """An axis that was moved over less than this, mm or degrees, is not calibrated."""
 HELD_OUT_EVERY = 4
 METHOD = "product of exponentials with elasticity and play, robust Gauss-Newton, parameters regularised by usual size"
+LARGEST_RISE_MM = 0.05
 INVERSE_ROUNDS = 20
 RANGE_SLACK = 0.02
 """Part of the measured range by which a pose may lie beyond it."""
@@ -49,6 +50,8 @@ class CouchMeasurements:
         One standard deviation of a measured coordinate, and of a surveyed one.
     measured_at : datetime
         Aware.
+    devices : mapping of str to str
+        Serial numbers.
     """
 
     state: CouchState
@@ -58,6 +61,7 @@ class CouchMeasurements:
     noise_mm: float
     placement_mm: float
     measured_at: datetime
+    devices: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +80,14 @@ class CouchMeasurements:
         """SHA-256 of everything that the fit uses."""
         found = hashlib.sha256(" ".join([*self.target_names, repr(self.noise_mm), repr(self.placement_mm)]).encode())
         state = self.state
-        for array in (state.positions, state.load_kg, state.load_centre_mm, state.approach, self.targets_mm, self.seen_mm):
+        for array in (
+            state.positions,
+            state.load_kg,
+            state.load_centre_mm,
+            state.approach,
+            self.targets_mm,
+            self.seen_mm,
+        ):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
@@ -185,10 +196,31 @@ class CouchKinematics:
         failed = []
         for one in self.held_out:
             if not one.distance_95_mm <= self.gates.distance_mm:
-                failed.append(f"{one.what}: 95 % within {one.distance_95_mm:.3f} mm, allowed {self.gates.distance_mm:g}")
+                failed.append(
+                    f"{one.what}: 95 % within {one.distance_95_mm:.3f} mm, allowed {self.gates.distance_mm:g}"
+                )
             if not one.angle_95_deg <= self.gates.angle_deg:
                 failed.append(f"{one.what}: 95 % within {one.angle_95_deg:.4f} deg, allowed {self.gates.angle_deg:g}")
+        rise_mm, sigma_mm = self.rise_under_load_mm
+        if rise_mm > max(LARGEST_RISE_MM, 3 * sigma_mm):
+            failed.append(f"the table top rises by {rise_mm:.2f} mm under its load: the loads are not those stated")
         return tuple(failed)
+
+    @property
+    def rise_under_load_mm(self) -> tuple[float, float]:
+        """How far the greatest load lifts the table top at the middle of the range, and one standard deviation of it.
+
+        Springs give way; a table top that rises tells that loads were mixed up.
+        """
+        state = self.measurements.state
+        middle = np.array([(least + greatest) / 2 for least, greatest in self.range.axes])
+        centre = state.load_centre_mm[state.load_kg > 0].mean(axis=0) if state.load_kg.any() else np.zeros(3)
+        most = CouchState.of(middle, self.range.load_kg[1], centre)
+        none = CouchState.of(middle, 0.0, centre)
+        change = sensitivity(self.fit.model, most, centre[None]) - sensitivity(self.fit.model, none, centre[None])
+        rise = self.fit.model.points(most, centre[None]) - self.fit.model.points(none, centre[None])
+        row = change[0, 0, 2]
+        return float(rise[0, 0, 2]), float(np.sqrt(row @ self.fit.covariance @ row))
 
     def require_published(self) -> None:
         """Raise GateFailed with every gate that does not hold."""
@@ -208,9 +240,7 @@ def calibrate_couch(measurements: CouchMeasurements, *, gates: CouchGates = Couc
     """
     _require_enough(measurements)
     state = measurements.state
-    targets = Targets(
-        measurements.targets_mm, measurements.seen_mm, measurements.noise_mm, measurements.placement_mm
-    )
+    targets = Targets(measurements.targets_mm, measurements.seen_mm, measurements.noise_mm, measurements.placement_mm)
     fit = fit_couch(state, targets)
     sigma_mm = _prediction_sigma(fit, measurements)
     if sigma_mm > gates.distance_mm / 2:
@@ -278,7 +308,9 @@ def corrected_command(
     for _ in range(INVERSE_ROUNDS):
         rotation, translation = pose(np.vstack([command, command + nudges]), model)
         off = np.concatenate([(want_translation - translation[0])[0], _turn(want_rotation[0] @ rotation[0].T)])
-        changes = [np.concatenate([translation[i] - translation[0], _turn(rotation[i] @ rotation[0].T)]) for i in range(1, 7)]
+        changes = [
+            np.concatenate([translation[i] - translation[0], _turn(rotation[i] @ rotation[0].T)]) for i in range(1, 7)
+        ]
         step = np.linalg.solve(np.array(changes).T, off) * np.diag(nudges)
         command = command + step
         if np.abs(step).max() < 1e-9:

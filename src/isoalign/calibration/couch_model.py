@@ -1,14 +1,14 @@
 """A model of the couch that is not ideal: product of exponentials with elasticity under load and play of the gears.
 
-Each axis i of the chain patient support angle, lateral, longitudinal, vertical, pitch, roll is a twist, turned by its own
-value q_i, and the table top hangs at the end:
+Each axis i of the chain patient support angle, lateral, longitudinal, vertical, pitch, roll is a twist, turned by its
+own value q_i, and the table top hangs at the end:
 
     fixed_from_table = exp(xi_1 q_1) ... exp(xi_6 q_6) home.
 
-The ideal couch has unit twists along the axes of IEC 61217 and home = identity. Every twist may differ in all of its six
-numbers (direction, place, scale and pitch of the screw), so that no convention of a maker is built in. What the drives do
-and the encoders do not see is added to q: a spring in every axis that the weight of the load loads, the bending of the
-table top with its extension, and the play that a gear shows behind the direction from which it came.
+The ideal couch has unit twists along the axes of IEC 61217, and home is the identity. Every twist may differ in all of
+its six numbers (direction, place, scale and pitch of the screw), so that no convention of a maker is built in. What
+the drives do and the encoders do not see is added to q: a spring in every axis that gives way under the load, the
+bending of the table top with its extension, and the play that a gear shows behind the direction from which it came.
 
 Sources: R. Brockett, Robotic manipulators and the product of exponentials formula (1984); I. Chen, G. Yang, C. Tan,
 S. Yeo, Mech. Mach. Theory 36 (2001) 1215 (local product of exponentials for calibration); cantilever: any beam table.
@@ -56,22 +56,17 @@ def _parameters() -> tuple[Parameter, ...]:
     found = [Parameter(f"home shift {axis}", "mm", 5.0) for axis in "xyz"]
     found += [Parameter(f"home turn {axis}", "deg", 0.3) for axis in "xyz"]
     for name in CHAIN:
-        if name in _TURNS:
-            own = "xyz"[_TURNS[name]]
-            found += [
-                Parameter(f"{name} {'scale' if axis == own else f'axis tilt {axis}'}", "1", 1e-3 if axis == own else 3e-3)
-                for axis in "xyz"
-            ]
-            found += [
-                Parameter(f"{name} axis moment {axis}", "mm", 0.5 if axis == own else 5.0) for axis in "xyz"
-            ]
+        turning = name in _TURNS
+        own = "xyz"[_TURNS[name] if turning else _SLIDES[name]]
+        leans = "axis tilt" if turning else "direction"
+        sizes = [("scale", 1e-3) if axis == own else (f"{leans} {axis}", 3e-3) for axis in "xyz"]
+        ways = [Parameter(f"{name} {what}", "1", size) for what, size in sizes]
+        if turning:
+            found += ways
+            found += [Parameter(f"{name} axis moment {axis}", "mm", 0.5 if axis == own else 5.0) for axis in "xyz"]
         else:
-            own = "xyz"[_SLIDES[name]]
             found += [Parameter(f"{name} turn {axis} along the way", "deg/m", 0.1) for axis in "xyz"]
-            found += [
-                Parameter(f"{name} {'scale' if axis == own else f'direction {axis}'}", "1", 1e-3 if axis == own else 3e-3)
-                for axis in "xyz"
-            ]
+            found += ways
     for name in CHAIN:
         turning = name in _TURNS
         found.append(Parameter(f"{name} compliance", "deg/(kg m)" if turning else "mm/kg", 2e-3 if turning else 1e-2))
@@ -79,7 +74,7 @@ def _parameters() -> tuple[Parameter, ...]:
     found += [Parameter(f"tilt under load, extension^{power}", f"deg/(kg m^{power})", 1e-3) for power in (1, 2)]
     found += [Parameter(f"own sag, extension^{power}", f"mm/m^{power}", 0.5) for power in (2, 3)]
     found.append(Parameter("own tilt, extension^2", "deg/m^2", 0.05))
-    found += [Parameter(f"{name} half play", "deg" if name in _TURNS else "mm", 5e-3 if name in _TURNS else 5e-2) for name in CHAIN]
+    found += [Parameter(f"{name} half play", *(("deg", 5e-3) if name in _TURNS else ("mm", 5e-2))) for name in CHAIN]
     return tuple(found)
 
 

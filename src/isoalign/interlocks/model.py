@@ -242,6 +242,9 @@ class Settings:
     secondary_lag_s : dict of axis to float
         The secondary channel shows the position of this long ago; used to align the channels while moving. Axes that
         are not named have ``secondary_lag_default_s``.
+    secondary_scale, secondary_offset : dict of axis to float
+        What a calibration of the channels has found: the secondary shows (1 + scale) times the primary, plus an offset
+        in mm or degrees. Axes that are not named show the same.
     payload_range_kg : (float, float)
         A little below zero, for the noise of the load cell, to the load with which the couch was calibrated.
     """
@@ -251,6 +254,8 @@ class Settings:
     client_limit_s: float = 0.250
     enable_limit_s: float = 0.150
     secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    secondary_scale: dict[str, float] = field(default_factory=dict)
+    secondary_offset: dict[str, float] = field(default_factory=dict)
     secondary_lag_default_s: float = 0.020
     disagreement_moving_mm: float = 1.0
     disagreement_moving_deg: float = 0.3

@@ -1,13 +1,16 @@
 """A couch with errors, built another way than the model that is fitted: matrices, eccentric axes, real springs.
 
 Every joint is a chain of homogeneous matrices with an eccentric and skew axis in the manner of Denavit and Hartenberg.
-Elasticity comes from torsion springs and a beam that is integrated numerically. ``drift``, ``bearing`` and ``stiffening``
-are effects that no fitted model of this package contains.
+Elasticity comes from torsion springs and a beam that is integrated numerically. ``drift``, ``bearing`` and
+``stiffening`` are effects that no fitted model of this package contains. Run it again only to change the golden input:
+measurements.json and truth.json.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -65,15 +68,22 @@ class TrueCouch:
     bearing_mm: float = 0.0  # twice a turn
     stiffening: float = 0.0  # the beam gets stiffer by this part at 150 kg
 
-    def pose(self, position: np.ndarray, load_kg: float, centre: np.ndarray, approach: np.ndarray, moment: float) -> np.ndarray:
-        """Fixed from table top, (4, 4), for IEC 61217 axis values; ``moment`` from 0 to 1 is how far the measurement is."""
+    def pose(
+        self, position: np.ndarray, load_kg: float, centre: np.ndarray, approach: np.ndarray, moment: float
+    ) -> np.ndarray:
+        """Fixed from table top, (4, 4), for IEC 61217 axis values; ``moment`` from 0 to 1 is how far the measurement
+        is.
+        """
         lat, lng, vrt, pitch, roll, support = position - 0.5 * np.array(self.play) * approach
         force = 9.81 * load_kg
         reach = lng / 1000.0
         arm = (lng + centre[1] + LEVER_MM) / 1000.0
         leaning = -self.column_spring * (force * arm + self.own_weight_n * (reach + 0.4))
-        sag = (1 - self.stiffening * load_kg / 150.0) * self.beam * force * reach**3 + self.beam * self.own_weight_n * reach**3 / 3
+        sag = (
+            1 - self.stiffening * load_kg / 150.0
+        ) * self.beam * force * reach**3 + self.beam * self.own_weight_n * reach**3 / 3
         bend = np.rad2deg(1.5 * (sag / max(lng, 1.0))) if lng > 0 else 0.0
+        roll_x, roll_z = self.roll_place
         rolling = self.roll_spring * force * centre[0] / 1000.0
         turn = support * (1 + self.support_scale)
         wobble = self.bearing_mm * np.array([np.cos(np.deg2rad(2 * support)), np.sin(np.deg2rad(2 * support))])
@@ -92,7 +102,7 @@ class TrueCouch:
             @ _shift(0, -LEVER_MM) @ _turn(0, leaning) @ _shift(0, LEVER_MM)
             @ _shift(0, 0, -sag) @ _turn(0, -bend)
             @ _skewed(0, pitch + self.pitch_offset, self.pitch_tilt, (0.0, *self.pitch_place))
-            @ _skewed(1, roll + self.roll_offset + rolling, self.roll_tilt, (self.roll_place[0], 0.0, self.roll_place[1]))
+            @ _skewed(1, roll + self.roll_offset + rolling, self.roll_tilt, (roll_x, 0.0, roll_z))
             @ _shift(*self.table[:3]) @ _turn(0, self.table[3]) @ _turn(1, self.table[4]) @ _turn(2, self.table[5])
         )  # fmt: skip
 
@@ -151,7 +161,14 @@ class Survey:
     targets_mm: np.ndarray = field(default_factory=lambda: TARGETS)
 
 
-def survey(couch: TrueCouch, *, seed: int, poses: int = 60, noise_mm: float = 0.03, loads: tuple[float, ...] = (0.0, 75.0, 150.0)) -> Survey:
+def survey(
+    couch: TrueCouch,
+    *,
+    seed: int,
+    poses: int = 60,
+    noise_mm: float = 0.03,
+    loads: tuple[float, ...] = (0.0, 75.0, 150.0),
+) -> Survey:
     """Measure a couch at random poses, approached from either side, loads in turn."""
     dice = np.random.default_rng(seed)
     positions = dice.uniform(RANGE[0], RANGE[1], (poses, 6))
@@ -165,3 +182,37 @@ def survey(couch: TrueCouch, *, seed: int, poses: int = 60, noise_mm: float = 0.
         seen[number] = placed @ pose[:3, :3].T + pose[:3, 3]
     seen += dice.normal(0.0, noise_mm, seen.shape)
     return Survey(positions, load, centre, approach, seen)
+
+
+def main() -> None:
+    """Write the golden input and what is true."""
+    folder = Path(__file__).parent
+    seen = survey(REALISTIC, seed=2026, poses=54)
+    poses = [
+        {
+            "position": np.round(position, 4).tolist(),
+            "load_kg": float(load),
+            "load_centre_mm": np.round(centre, 1).tolist(),
+            "approach": approach.astype(int).tolist(),
+            "seen_mm": np.round(targets, 4).tolist(),
+        }
+        for position, load, centre, approach, targets in zip(
+            seen.positions, seen.load_kg, seen.load_centre_mm, seen.approach, seen.seen_mm, strict=True
+        )
+    ]
+    measurements = {
+        "kind": "isoalign couch targets",
+        "version": 1,
+        "measured_at": "2026-03-01T07:30:00+00:00",
+        "devices": {"couch": "GOLDEN-1"},
+        "noise_mm": 0.03,
+        "placement_mm": 0.02,
+        "targets": [{"name": name, "place_mm": place} for name, place in zip(NAMES, TARGETS.tolist(), strict=True)],
+        "poses": poses,
+    }
+    (folder / "measurements.json").write_text(json.dumps(measurements, indent=1) + "\n", encoding="utf-8")
+    (folder / "truth.json").write_text(json.dumps(asdict(REALISTIC), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
