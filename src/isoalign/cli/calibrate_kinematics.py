@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from isoalign.cli.calibrate_outputs import Outputs, finish
-
-if TYPE_CHECKING:
-    from isoalign.calibration import CouchMeasurements
 
 NONE = Outputs()
 
@@ -25,10 +21,10 @@ def kinematics(
     keep: Path | None = None,
     outputs: Outputs = NONE,
 ) -> int:
-    """How the couch's axes truly stand, and how it gives way under load, from targets on its table top.
+    """How the couch's axes truly stand and give way under load, from targets on its table top.
 
-    The targets come from a file that a tracker made, or are the balls of the built-in phantom in images of the room.
-    At least 40 poses are needed; a load of 0, 75 and 150 kg lets a load be kept out as a proof.
+    The targets come from a file, as a laser tracker makes it, or are the balls of the built-in phantom in images of the
+    room. At least 40 poses are needed; with loads of 0, 75 and 150 kg one load is kept out as a proof of its own.
 
     Parameters
     ----------
@@ -37,7 +33,7 @@ def kinematics(
     simulate
         Measure in a simulated room.
     config
-        Measure in this room (room.toml), with the ball-bearing phantom on the couch.
+        Measure in this room (room.toml), with the ball-bearing phantom at the isocentre.
     load_kg
         Stated load of the table top while measuring.
     poses
@@ -45,22 +41,35 @@ def kinematics(
     seed
         Of the poses, and of the simulated room.
     keep
-        Write what was measured to this file, to be fitted again or together with other loads.
+        Write what was measured to this file, to be fitted again.
     """
     outputs.require_usable()
-    from isoalign.calibration import calibrate_couch, kinematics_record, read_couch_measurements
-    from isoalign.calibration.couch_kinematics_record import write_couch_measurements
-    from isoalign.cli.progress import moving
+    from isoalign.calibration import (
+        built_in_phantom,
+        calibrate_couch,
+        kinematics_record,
+        read_couch_measurements,
+        write_couch_measurements,
+    )
     from isoalign.reports.kinematics_document import kinematics_document, kinematics_table
 
-    given: CouchMeasurements
     if measurements is not None:
         given = read_couch_measurements(measurements)
     else:
+        from isoalign.calibration.measuring_poses import measure_couch
         from isoalign.cli.calibrate_room import opened_room
 
-        with opened_room(config, "ball-bearing" if simulate else None, seed) as room, moving() as progress:
-            given = room.measure_couch(poses=poses, load_kg=load_kg, seed=seed, on_progress=progress)
+        with opened_room(config, "ball-bearing" if simulate else None, seed, outputs.operator) as (room, told):
+            given = measure_couch(
+                room,
+                built_in_phantom(),
+                travel=room.travel(),
+                poses=poses,
+                seed=seed,
+                load_kg=load_kg,
+                devices=outputs.serial_numbers(),
+                on_progress=told,
+            )
     if keep is not None:
         write_couch_measurements(given, keep)
     result = calibrate_couch(given)
