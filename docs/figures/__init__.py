@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from figures.calibrations import draw_calibrations
 from figures.cone_beam import draw_cone_beam
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
 from figures.matching import draw_match
@@ -24,3 +25,4 @@ def draw_all(folder: Path) -> None:
     draw_pitch_change(folder / "pitch-change.svg")
     draw_erratum(folder / "erratum.svg")
     draw_two_angles(folder / "two-angles.svg")
+    draw_calibrations(folder)

@@ -97,7 +97,7 @@ def fit_couch(state: CouchState, targets: Targets) -> CouchFit:
     ------
     TooManyOutliers
     """
-    used = np.isfinite(targets.seen_mm).all(axis=2)
+    used = _seen(targets)
     free = np.ones(len(PARAMETERS), dtype=bool)
     solved = _solve(state, targets, used, free, robust=True)
     outlying = _outliers(solved.residuals_mm, used, targets.noise_mm)
@@ -117,7 +117,7 @@ def fit_couch(state: CouchState, targets: Targets) -> CouchFit:
         solved.singular_values,
         weak,
         dropped,
-        _named(outlying, np.isfinite(targets.seen_mm).all(axis=2)),
+        _named(outlying, _seen(targets)),
         solved.residuals_mm,
     )
 
@@ -185,6 +185,11 @@ def _solve(
     return _Solution(values, places, covariance, singular, np.sqrt(np.diag(covariance)) / _USUAL, residuals)
 
 
+def _seen(targets: Targets) -> npt.NDArray[np.bool_]:
+    """Which targets were seen at which poses, shape (n, k)."""
+    return np.asarray(np.isfinite(targets.seen_mm).all(axis=2), dtype=np.bool_)
+
+
 def _outliers(residuals_mm: Array, used: npt.NDArray[np.bool_], noise_mm: float) -> npt.NDArray[np.bool_]:
     """Measurements too far off; where most targets of a pose are, the whole pose."""
     distance = np.linalg.norm(np.where(used[..., None], residuals_mm, 0.0), axis=2)
@@ -199,7 +204,7 @@ def _outliers(residuals_mm: Array, used: npt.NDArray[np.bool_], noise_mm: float)
             poses=sorted({int(pose) for pose in np.nonzero(wrong)[0]}),
             hint="Check the list of positions and loads, the survey of the targets, and whether one of them is loose.",
         )
-    return wrong
+    return np.asarray(wrong, dtype=np.bool_)
 
 
 def _named(wrong: npt.NDArray[np.bool_], seen: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:

@@ -190,11 +190,9 @@ def _run_to_dict(run: StopRecording) -> dict[str, Any]:
 
 
 def _run_from_dict(raw: Mapping[str, Any]) -> StopRecording:
-    arrays = (np.array(raw[name], dtype=np.float64) for name in ("t_s", "primary", "secondary", "velocity"))
-    return StopRecording(
-        str(raw["axis"]),
-        str(raw["speed_class"]),
-        float(raw["load_kg"]),
-        *arrays,
-        np.array(raw["standstill"], dtype=bool),
+    t_s, primary, secondary, velocity = (
+        np.array(raw[name], dtype=np.float64) for name in ("t_s", "primary", "secondary", "velocity")
     )
+    still = np.array(raw["standstill"], dtype=bool)
+    axis, speed_class, load_kg = str(raw["axis"]), str(raw["speed_class"]), float(raw["load_kg"])
+    return StopRecording(axis, speed_class, load_kg, t_s, primary, secondary, velocity, still)

@@ -201,8 +201,8 @@ def calibrate_detector(frames: PanelFrames, *, gates: DetectorGates = DetectorGa
     dark, odd_dark = _agreeing(frames.dark, "dark frame")
     floods, odd_floods = [], []
     for number, stack in enumerate(frames.floods, start=1):
-        good, odd = _agreeing(stack, f"flood {number}, frame")
-        floods.append(good)
+        agreeing, odd = _agreeing(stack, f"flood {number}, frame")
+        floods.append(agreeing)
         odd_floods += odd
     kept_out = [stack[HELD_OUT_EVERY // 2 :: HELD_OUT_EVERY] for stack in floods]
     used = [np.delete(stack, np.s_[HELD_OUT_EVERY // 2 :: HELD_OUT_EVERY], axis=0) for stack in floods]
@@ -300,7 +300,10 @@ def _fit_lag(runs: Sequence[LagRun], found: DetectorCalibration) -> TimedLag:
         amplitudes, _ = optimize.nnls(basis, parts)
         return amplitudes, basis @ amplitudes - parts
 
-    best = optimize.least_squares(lambda logs: solved(logs)[1], start, diff_step=1e-3, max_nfev=60)
+    def left(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return solved(logs)[1]
+
+    best = optimize.least_squares(left, start, diff_step=np.full(LAG_TERMS, 1e-3), max_nfev=60)
     amplitudes, _ = solved(best.x)
     order = np.argsort(best.x)
     return TimedLag(

@@ -73,16 +73,21 @@ def fit_phantom_pose(phantom: BallPhantom, images: Sequence[ImagerShadows]) -> P
         )
 
     used = np.ones(len(owners), dtype=bool)
-    rough = optimize.least_squares(lambda values: residuals(values).ravel(), np.zeros(6), loss="soft_l1", f_scale=0.2)
+
+    def used_only(values: Array) -> Array:
+        return np.asarray(residuals(values)[used].ravel())
+
+    rough = optimize.least_squares(used_only, np.zeros(6), loss="soft_l1", f_scale=0.2)
     distance = np.linalg.norm(residuals(rough.x), axis=1)
     spread = float(np.median(distance)) / 1.18
     used = distance <= max(OUTLIER_SIGMAS * spread, LEAST_OUTLIER_PX)
     if (~used).mean() > LARGEST_OUTLIER_PART:
         raise TooManyOutliers(f"{int((~used).sum())} of {used.size} shadows disagree with the others")
-    fit = optimize.least_squares(lambda values: residuals(values)[used].ravel(), rough.x)
+    fit = optimize.least_squares(used_only, rough.x)
     left = residuals(fit.x)[used]
     variance = float((left**2).sum()) / max(1, left.size - 6)
-    covariance = np.linalg.inv(fit.jac.T @ fit.jac) * max(variance, 1e-6)
+    design = np.asarray(fit.jac)
+    covariance = np.linalg.inv(design.T @ design) * max(variance, 1e-6)
     outliers = tuple((names[number], int(owners[number])) for number in np.nonzero(~used)[0])
     return PhantomPose(_pose(fit.x), np.sqrt(np.diag(covariance)), float(np.sqrt((left**2).mean())), outliers)
 

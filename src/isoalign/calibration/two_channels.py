@@ -154,32 +154,34 @@ def _fit_axis(axis: str, runs: Sequence[StopRecording]) -> Channel:
 def _readings(axis: str, runs: Sequence[StopRecording]) -> _Readings:
     index = AXES.index(axis)
     parts: list[tuple[npt.NDArray[Any], ...]] = []
-    for number, run in enumerate(runs):
-        gone = np.abs(run.primary - run.primary[0]) > TAKEN_UP[index]
-        if run.axis != axis or not gone.any():
+    for number, one in enumerate(runs):
+        gone = np.abs(one.primary - one.primary[0]) > TAKEN_UP[index]
+        if one.axis != axis or not gone.any():
             continue
         first = int(np.argmax(gone))  # before that the play is not taken up, and its side not known
-        velocity, primary = run.velocity[first:], run.primary[first:]
+        velocity, primary = one.velocity[first:], one.primary[first:]
         count = len(primary)
-        standing = run.standstill[first:]
-        change = np.abs(np.gradient(run.velocity)[first:])
+        standing = one.standstill[first:]
+        change = np.abs(np.gradient(one.velocity)[first:])
         parts.append(
             (
                 np.full(count, float(number)),
-                run.t_s[first:],
+                one.t_s[first:],
                 primary,
-                run.secondary[first:] - primary,
+                one.secondary[first:] - primary,
                 velocity,
-                np.full(count, np.sign(run.primary[-1] - run.primary[0])),
+                np.full(count, np.sign(one.primary[-1] - one.primary[0])),
                 # at rest all readings have the same rounding: together they count as one
                 np.where(standing, 1 / np.sqrt(max(1, int(standing.sum()))), 1.0),
-                _settled(run.t_s[first:], change > STEADY_PART * float(np.abs(run.velocity).max())),
+                _settled(one.t_s[first:], change > STEADY_PART * float(np.abs(one.velocity).max())),
             )
         )
     if not parts:
         raise Underdetermined(f"{axis} was not moved in any recording", axis=axis)
-    numbers, *arrays, steady = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return _Readings(numbers.astype(np.int64), *arrays, steady.astype(bool))
+    run, at, first_channel, apart, speed, side, weight, steady = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    return _Readings(run.astype(np.int64), at, first_channel, apart, speed, side, weight, steady.astype(bool))
 
 
 def _settled(t_s: Array, changing: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
