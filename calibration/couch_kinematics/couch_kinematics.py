@@ -59,7 +59,8 @@ def measure(options: argparse.Namespace) -> CouchMeasurements:
     if options.measured is not None:
         return read_couch_measurements(options.measured)
     scene = "ball-bearing" if options.simulate else None
-    with isoalign.open_room(options.config, scene=scene, seed=options.seed) as room:
+    # the imagers must have been calibrated before; so the simulated ones stand where the configuration says
+    with isoalign.open_room(options.config, scene=scene, seed=options.seed, misalignments={}) as room:
         room.clear("calibration", "calibration")
         return measure_couch(
             room,

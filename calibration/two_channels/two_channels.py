@@ -29,9 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--simulate", action="store_true", help="measure in a simulated room")
     source.add_argument("--config", type=Path, metavar="ROOM.TOML", help="measure in this room")
-    source.add_argument(
-        "--measured", type=Path, nargs="+", metavar="FILE", help="use recordings, one for each load"
-    )
+    source.add_argument("--measured", type=Path, nargs="+", metavar="FILE", help="use recordings, one for each load")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated room")
     parser.add_argument("--load-kg", type=float, default=0.0, help="stated load of the table top")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write what was measured, to join several loads")

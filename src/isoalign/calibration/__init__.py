@@ -1,10 +1,23 @@
 """Calibrations: fits that turn measurements into the geometry of the machines. Pure; no device, no clock.
 
-Public face: ball-bearing phantoms, the geometry of kV imagers from their images, the record to keep, signed records.
+Public face: ball-bearing phantoms, the geometry of kV imagers from their images, the axis of the couch, Winston-Lutz,
+signed records.
 """
 
-from isoalign.calibration.ball_detection import BallShadows, detect_balls
-from isoalign.calibration.ball_phantom import BallPhantom, built_in_phantom, load_phantom
+from isoalign.calibration.ball_detection import (
+    BallShadows,
+    detect_balls,
+)
+from isoalign.calibration.ball_phantom import (
+    BallPhantom,
+    built_in_phantom,
+    load_phantom,
+)
+from isoalign.calibration.beam_image import (
+    BallInField,
+    BeamImage,
+    find_ball_in_field,
+)
 from isoalign.calibration.channels_record import (
     ChannelCalibration,
     ChannelGates,
@@ -12,7 +25,9 @@ from isoalign.calibration.channels_record import (
     calibrate_channels,
     channels_record,
 )
-from isoalign.calibration.correspondence import assign_balls
+from isoalign.calibration.correspondence import (
+    assign_balls,
+)
 from isoalign.calibration.couch_kinematics import (
     CouchGates,
     CouchKinematics,
@@ -27,12 +42,22 @@ from isoalign.calibration.couch_kinematics_record import (
     read_couch_measurements,
     write_couch_measurements,
 )
-from isoalign.calibration.couch_model import CouchModel, CouchState
+from isoalign.calibration.couch_model import (
+    CouchModel,
+    CouchState,
+)
 from isoalign.calibration.couch_recording import (
     StopMeasurements,
     StopRecording,
     read_stop_measurements,
     write_stop_measurements,
+)
+from isoalign.calibration.couch_walkout import (
+    AxisOffset,
+    CouchWalkout,
+    WalkoutMeasurements,
+    axis_offset_from_result,
+    fit_couch_walkout,
 )
 from isoalign.calibration.daily_check import (
     DailyCheck,
@@ -42,8 +67,8 @@ from isoalign.calibration.daily_check import (
     check_day,
     cube_phantom,
     daily_record,
+    earlier_checks,
     read_daily_measurements,
-    read_history,
     trends,
 )
 from isoalign.calibration.detector import (
@@ -64,11 +89,13 @@ from isoalign.calibration.detector_record import (
 from isoalign.calibration.errors import (
     BallsNotFound,
     BallsNotRecognised,
+    CouchAnglesContradicted,
+    FieldNotFound,
     GateFailed,
     InvalidCalibrationRecord,
     InvalidPhantom,
     InvalidRoomKey,
-    OutsideCalibration,
+    OutsideCalibratedRange,
     RecordExpired,
     RecordForeign,
     RecordTampered,
@@ -100,28 +127,96 @@ from isoalign.calibration.kv_record import (
     read_shadows,
     write_calibration,
 )
-from isoalign.calibration.measuring_poses import measure_couch, measure_day, measure_stops
-from isoalign.calibration.phantom_pose import PhantomPose, fit_phantom_pose, six_numbers
+from isoalign.calibration.linear_fit import (
+    LinearFit,
+    solve_robust,
+)
+from isoalign.calibration.measuring import (
+    USUAL_ANGLES_DEG,
+    WALK_OUT_BALL_RADIUS_MM,
+    MeasuredWalkout,
+    MeasuringRoom,
+    ball_points,
+    ball_views,
+    measure_walkout,
+)
+from isoalign.calibration.measuring_poses import (
+    measure_couch,
+    measure_day,
+    measure_stops,
+)
+from isoalign.calibration.phantom_pose import (
+    PhantomPose,
+    fit_phantom_pose,
+    six_numbers,
+)
+from isoalign.calibration.procedure_records import (
+    KV_KIND,
+    WALK_OUT_KIND,
+    WINSTON_LUTZ_KIND,
+    WalkoutGates,
+    WinstonLutzGates,
+    kv_imager_record,
+    read_walkout_measurements,
+    walkout_record,
+    winston_lutz_record,
+    write_walkout_measurements,
+)
+from isoalign.calibration.projections import (
+    Displacement,
+    ProjectedOffset,
+    displacement_from_projections,
+    offset_in_projection,
+)
+from isoalign.calibration.record_history import (
+    KeptRecord,
+    differences,
+    figures,
+    read_history,
+)
 from isoalign.calibration.signed_record import (
     CalibrationRecord,
     RoomKey,
     RoomSeal,
     open_record,
     read_record,
+    read_record_of_any_time,
     sign_record,
     write_record,
 )
-from isoalign.calibration.triangulation import triangulate
+from isoalign.calibration.triangulation import (
+    triangulate,
+)
+from isoalign.calibration.winston_lutz import (
+    AngleAdvice,
+    CouchAngles,
+    ImageVerdict,
+    WinstonLutz,
+    analyse_winston_lutz,
+    imager_to_treatment,
+    walkout_measurements,
+)
 
 __all__ = [
+    "KV_KIND",
+    "USUAL_ANGLES_DEG",
+    "WALK_OUT_BALL_RADIUS_MM",
+    "WALK_OUT_KIND",
+    "WINSTON_LUTZ_KIND",
+    "AngleAdvice",
+    "AxisOffset",
+    "BallInField",
     "BallPhantom",
     "BallShadows",
     "BallsNotFound",
     "BallsNotRecognised",
+    "BeamImage",
     "CalibrationRecord",
     "ChannelCalibration",
     "ChannelGates",
     "ChannelTables",
+    "CouchAngles",
+    "CouchAnglesContradicted",
     "CouchCorrection",
     "CouchGates",
     "CouchKinematics",
@@ -129,25 +224,34 @@ __all__ = [
     "CouchModel",
     "CouchRange",
     "CouchState",
+    "CouchWalkout",
     "DailyCheck",
     "DailyMeasurements",
     "DailyTolerances",
     "DetectorCorrection",
     "DetectorGates",
     "DetectorResult",
+    "Displacement",
+    "FieldNotFound",
     "GateFailed",
+    "ImageVerdict",
     "ImagerFit",
     "ImagerResult",
     "ImagerShadows",
     "InvalidCalibrationRecord",
     "InvalidPhantom",
     "InvalidRoomKey",
+    "KeptRecord",
     "KvCalibration",
     "KvGates",
     "LagRun",
-    "OutsideCalibration",
+    "LinearFit",
+    "MeasuredWalkout",
+    "MeasuringRoom",
+    "OutsideCalibratedRange",
     "PanelFrames",
     "PhantomPose",
+    "ProjectedOffset",
     "RecordExpired",
     "RecordForeign",
     "RecordTampered",
@@ -159,7 +263,15 @@ __all__ = [
     "TooManyOutliers",
     "Trend",
     "Underdetermined",
+    "WalkoutGates",
+    "WalkoutMeasurements",
+    "WinstonLutz",
+    "WinstonLutzGates",
+    "analyse_winston_lutz",
     "assign_balls",
+    "axis_offset_from_result",
+    "ball_points",
+    "ball_views",
     "built_in_phantom",
     "calibrate_channels",
     "calibrate_couch",
@@ -177,19 +289,29 @@ __all__ = [
     "detector_arrays",
     "detector_corrections",
     "detector_record",
+    "differences",
     "direct_linear_transformation",
+    "displacement_from_projections",
+    "earlier_checks",
+    "figures",
+    "find_ball_in_field",
     "find_shadows",
+    "fit_couch_walkout",
     "fit_imager_geometry",
     "fit_phantom_pose",
     "geometries_from_dict",
     "geometry_of_matrix",
+    "imager_to_treatment",
     "isocentre_offset_mm",
     "kinematics_record",
+    "kv_imager_record",
     "load_phantom",
     "measure_couch",
     "measure_day",
     "measure_stops",
+    "measure_walkout",
     "nearest_axis",
+    "offset_in_projection",
     "open_record",
     "read_couch_measurements",
     "read_daily_measurements",
@@ -197,14 +319,21 @@ __all__ = [
     "read_history",
     "read_panel_frames",
     "read_record",
+    "read_record_of_any_time",
     "read_shadows",
     "read_stop_measurements",
+    "read_walkout_measurements",
     "sign_record",
     "six_numbers",
+    "solve_robust",
     "trends",
     "triangulate",
+    "walkout_measurements",
+    "walkout_record",
+    "winston_lutz_record",
     "write_calibration",
     "write_couch_measurements",
     "write_record",
     "write_stop_measurements",
+    "write_walkout_measurements",
 ]

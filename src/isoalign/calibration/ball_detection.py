@@ -20,6 +20,8 @@ LEAST_CONTRAST = 0.15
 BRIGHT_PERCENTILE = 99.0
 DEAD_FACTOR = 1.5
 """A pixel brighter or darker than all its neighbours by this factor is dead."""
+RIM_PX = 0.35
+"""Blur of a kV panel, of a ball with sharp rim."""
 STUCK_PART = 0.002
 FULL_SCALE = 65535
 
@@ -127,6 +129,16 @@ def _elongation(inside: npt.NDArray[np.bool_]) -> float:
     return float(np.sqrt(spread[1] / max(spread[0], 1e-6)))
 
 
+def shadow_height(across: Array, down: Array, radius_px: float, rim_px: float) -> Array:
+    """Half ellipse of a ball's line integral, 1 in the middle, at offsets from it in pixels.
+
+    Its rim is rounded over ``rim_px``, as pixels and blur do.
+    """
+    distance2 = (across**2 + down**2) / radius_px**2
+    rim = rim_px / radius_px
+    return np.asarray(np.sqrt(0.5 * (1.0 - distance2 + np.sqrt((1.0 - distance2) ** 2 + rim**2))))
+
+
 def _fit_shadow(
     lines: npt.NDArray[np.float32], start: tuple[float, float], radius_px: float
 ) -> tuple[float, float, float, float] | None:
@@ -142,10 +154,7 @@ def _fit_shadow(
     u, v, values = u[near], v[near], patch[near]
 
     def model(p: Array) -> Array:
-        distance2 = ((u - p[0]) ** 2 + (v - p[1]) ** 2) / p[3] ** 2
-        # the rim of the half ellipse is rounded like the pixel and the blur do
-        rim = 0.35 / p[3]
-        height = np.sqrt(0.5 * (1.0 - distance2 + np.sqrt((1.0 - distance2) ** 2 + rim**2)))
+        height = shadow_height(u - p[0], v - p[1], float(p[3]), RIM_PX)
         floor = p[4] + p[5] * (u - start[0]) + p[6] * (v - start[1])
         return np.asarray(floor + p[2] * height)
 

@@ -63,7 +63,8 @@ class CouchFit:
     places_mm : ndarray, shape (k, 3)
         Of the targets, corrected.
     covariance : ndarray, shape (p, p)
-        Of the model's values, in their units; usual variance for dropped parameters.
+        Of the model's values, in their units, before any was dropped: what dropped ones and others do together to a
+        target may be known well although the single numbers are not.
     singular_values : ndarray
         Of the scaled design, falling.
     weak, dropped : tuple of str
@@ -104,7 +105,7 @@ def fit_couch(state: CouchState, targets: Targets) -> CouchFit:
     used = used & ~outlying
     solved = _solve(state, targets, used, free, start=solved)
     free = solved.ratio < DROPPED_RATIO
-    solved = _solve(state, targets, used, free, start=solved)
+    whole, solved = solved, _solve(state, targets, used, free, start=solved)
     names = [one.name for one in PARAMETERS]
     weak = tuple(
         name for name, ratio, kept in zip(names, solved.ratio, free, strict=True) if kept and ratio > WEAK_RATIO
@@ -113,8 +114,8 @@ def fit_couch(state: CouchState, targets: Targets) -> CouchFit:
     return CouchFit(
         CouchModel(solved.values),
         solved.places_mm,
-        solved.covariance,
-        solved.singular_values,
+        whole.covariance,
+        whole.singular_values,
         weak,
         dropped,
         _named(outlying, _seen(targets)),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from isoalign.calibration.couch_fit import CouchFit, Targets, fit_couch, sensitivity
 from isoalign.calibration.couch_model import CouchModel, CouchState
-from isoalign.calibration.errors import GateFailed, OutsideCalibration, Underdetermined
+from isoalign.calibration.errors import GateFailed, OutsideCalibratedRange, Underdetermined
 from isoalign.geometry import AXES, Array, Representation, TableTopPosition
 from isoalign.records import frozen_array
 
@@ -148,7 +148,7 @@ class CouchRange:
     load_kg: tuple[float, float]
 
     def require(self, position: TableTopPosition, load_kg: float) -> None:
-        """Raise OutsideCalibration for a position or load that was not measured."""
+        """Raise OutsideCalibratedRange for a position or load that was not measured."""
         out = []
         for axis, value, (least, greatest) in zip(AXES, position.values, self.axes, strict=True):
             slack = RANGE_SLACK * (greatest - least) + 1e-9
@@ -158,7 +158,7 @@ class CouchRange:
         if not least - 1.0 <= load_kg <= greatest + 1.0:
             out.append(f"load {load_kg:g} kg outside {least:g} to {greatest:g}")
         if out:
-            raise OutsideCalibration(f"the couch was not calibrated there: {'; '.join(out)}")
+            raise OutsideCalibratedRange(f"the couch was not calibrated there: {'; '.join(out)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ def corrected_command(
 
     Raises
     ------
-    OutsideCalibration
+    OutsideCalibratedRange
         Also when no command leads there.
     """
     goal = wanted.in_representation(Representation.IEC_61217)
@@ -315,7 +315,7 @@ def corrected_command(
         command = command + step
         if np.abs(step).max() < 1e-9:
             return TableTopPosition.from_values(Representation.IEC_61217, command)
-    raise OutsideCalibration(f"no command was found that leads to {goal!r}")
+    raise OutsideCalibratedRange(f"no command was found that leads to {goal!r}")
 
 
 def _require_enough(measurements: CouchMeasurements) -> None:

@@ -21,7 +21,8 @@ from isoalign.calibration.ball_phantom import BallPhantom, phantom_from_dict
 from isoalign.calibration.errors import InvalidCalibrationRecord
 from isoalign.calibration.kv_imagers import ImagerShadows
 from isoalign.calibration.phantom_pose import SIX, PhantomPose, fit_phantom_pose, six_numbers
-from isoalign.calibration.signed_record import CalibrationRecord, RoomSeal, open_record
+from isoalign.calibration.record_history import read_history
+from isoalign.calibration.signed_record import CalibrationRecord, RoomSeal, read_record_of_any_time
 from isoalign.errors import GeometryError, InputDataError
 from isoalign.geometry import (
     Array,
@@ -258,27 +259,16 @@ def trends(records: Sequence[CalibrationRecord]) -> tuple[Trend, ...]:
     return tuple(found)
 
 
-def read_history(folder: str | Path, seal: RoomSeal) -> list[CalibrationRecord]:
-    """The signed records of daily checks in a folder; each is proved, as of the moment when it was made.
-
-    Other records in the folder are left alone; one of a daily check that this room has not signed is refused.
+def earlier_checks(folder: str | Path, seal: RoomSeal, now: datetime) -> list[CalibrationRecord]:
+    """The records of daily checks in a folder, each proved; that they are not valid any more does not matter.
 
     Raises
     ------
     RecordTampered, RecordForeign, InvalidCalibrationRecord
+        For a record of a daily check that this room has not signed as it is.
     """
-    found = []
-    for file in sorted(Path(folder).glob("*.json")):
-        try:
-            signed = json.loads(file.read_text(encoding="utf-8"))
-            content = signed["content"]
-            if content["kind"] != KIND:
-                continue
-            moment = datetime.fromisoformat(content["measured_at"])
-        except (OSError, LookupError, TypeError, ValueError):
-            continue
-        found.append(open_record(signed, seal, now=moment, kind=KIND))
-    return found
+    kept = read_history(folder, seal, kind=KIND, now=now)
+    return [read_record_of_any_time(one.file, seal) for one in kept]
 
 
 def read_daily_measurements(path: str | Path) -> DailyMeasurements:

@@ -19,6 +19,13 @@ class BallsNotFound(CalibrationError):
     default_hint = "Check that the phantom is in the field, that the exposure is not saturated, and the ball size."
 
 
+class FieldNotFound(CalibrationError):
+    """There is no treatment field in an image, or not a whole one."""
+
+    code = "calibration.field-not-found"
+    default_hint = "Use an open field of 20 to 40 mm that lies whole in the image, and check that it was exposed."
+
+
 class BallsNotRecognised(CalibrationError):
     """Ball shadows were found but do not fit the pattern of the phantom."""
 
@@ -40,18 +47,27 @@ class TooManyOutliers(CalibrationError):
     default_hint = "Check the phantom file and whether phantom or couch moved between the images."
 
 
+class CouchAnglesContradicted(CalibrationError):
+    """The couch angles that images state are contradicted by what the images show."""
+
+    code = "calibration.couch-angles-contradicted"
+    default_hint = (
+        "Find out how the machine counts, then state it: --couch-angles as-tagged, or --couch-angles reversed."
+    )
+
+
+class OutsideCalibratedRange(CalibrationError):
+    """A calibration was asked for a place where nothing was measured."""
+
+    code = "calibration.outside-range"
+    default_hint = "Stay within the range that was calibrated, or calibrate over a wider one."
+
+
 class GateFailed(CalibrationError):
     """A calibration was computed but is not good enough to be published."""
 
     code = "calibration.gate-failed"
     default_hint = "Do not use the result. Check the phantom's position, repeat the images, then look at the residuals."
-
-
-class OutsideCalibration(CalibrationError):
-    """A position, load or speed for which a calibration says nothing."""
-
-    code = "calibration.outside-range"
-    default_hint = "Stay within the range that was calibrated, or calibrate the range that is needed."
 
 
 class InvalidCalibrationRecord(CalibrationError):

@@ -283,11 +283,29 @@ def read_record(
     devices: Mapping[str, str] | None = None,
 ) -> CalibrationRecord:
     """The record in a file, if this room may use it; parameters and errors of :func:`open_record`."""
+    return open_record(_read(path), seal, kind=kind, now=now, devices=devices)
+
+
+def read_record_of_any_time(path: str | Path, seal: RoomSeal) -> CalibrationRecord:
+    """The record in a file, to be looked at and not to be used: proved like any other, but it may have expired.
+
+    Raises
+    ------
+    InvalidCalibrationRecord, RecordTampered, RecordForeign
+    """
+    signed = _read(path)
     try:
-        signed = json.loads(Path(path).read_text(encoding="utf-8"))
+        measured_at = datetime.fromisoformat(signed["content"]["measured_at"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise InvalidCalibrationRecord(f"{Path(path).name} is not a signed calibration record: {error}") from error
+    return open_record(signed, seal, now=measured_at)
+
+
+def _read(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidCalibrationRecord(f"{Path(path).name} cannot be read: {error}") from error
-    return open_record(signed, seal, kind=kind, now=now, devices=devices)
 
 
 def _canonical(content: Any) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from isoalign.calibration.couch_recording import StopRecording
-from isoalign.calibration.errors import OutsideCalibration, Underdetermined
+from isoalign.calibration.errors import OutsideCalibratedRange, Underdetermined
 from isoalign.geometry import AXES
 from isoalign.geometry.motion_profile import FAST_LIMITS, NORMAL_LIMITS, SERVICE_LIMITS, stop_distance
 
@@ -99,13 +99,13 @@ class StopTable:
 
         Raises
         ------
-        OutsideCalibration
+        OutsideCalibratedRange
             Faster or heavier than what was measured, or an axis that was not.
         """
         own = [cell for cell in self.cells if cell.axis == axis]
         loads = sorted({cell.load_kg for cell in own})
         if not own or not 0 <= load_kg <= loads[-1] + 1.0:
-            raise OutsideCalibration(f"no stop of {axis} was measured under {load_kg:g} kg", axis=axis)
+            raise OutsideCalibratedRange(f"no stop of {axis} was measured under {load_kg:g} kg", axis=axis)
         above = next((load for load in loads if load >= load_kg), loads[-1])
         below = max((load for load in loads if load <= load_kg), default=above)
         bounds = [self._at_speed(axis, abs(speed), load) for load in {below, above}]
@@ -116,7 +116,7 @@ class StopTable:
             (cell for cell in self.cells if (cell.axis, cell.load_kg) == (axis, load_kg)), key=lambda cell: cell.speed
         )
         if speed > cells[-1].speed * 1.02:
-            raise OutsideCalibration(
+            raise OutsideCalibratedRange(
                 f"{axis} was not stopped from {speed:g} under {load_kg:g} kg, at most from {cells[-1].speed:.2f}"
             )
         knots = [0.0, *(cell.speed for cell in cells)]

@@ -71,4 +71,6 @@ def two_channels(
     if keep is not None:
         write_stop_measurements(given, keep)
     result = calibrate_channels(given)
-    return finish(channels_record(result), channels_document(result), channels_table(result), outputs)
+    return finish(
+        outputs.completed(channels_record(result)), channels_document(result), channels_table(result), outputs
+    )

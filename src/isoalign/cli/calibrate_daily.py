@@ -46,12 +46,13 @@ def daily_check(
         check_day,
         cube_phantom,
         daily_record,
+        earlier_checks,
         load_phantom,
         read_daily_measurements,
-        read_history,
         trends,
     )
     from isoalign.cli.errors import UnusableArgument
+    from isoalign.clock import SystemClock
     from isoalign.reports.daily_document import daily_document, daily_table
 
     if (history is None) != (seal is None):
@@ -66,7 +67,9 @@ def daily_check(
         with opened_room(config, "cube" if simulate else None, seed, outputs.operator) as (room, told):
             given = measure_day(room, cube, devices=outputs.serial_numbers(), on_progress=told)
     check = check_day(given)
-    record = daily_record(check)
-    earlier = [] if history is None or seal is None else read_history(history, RoomSeal.load(seal))
+    record = outputs.completed(daily_record(check))
+    earlier = (
+        [] if history is None or seal is None else earlier_checks(history, RoomSeal.load(seal), SystemClock().utc())
+    )
     seen = trends([*earlier, record]) if earlier else ()
     return finish(record, daily_document(check, seen), daily_table(check), outputs)

@@ -30,7 +30,7 @@ def detector(frames: tuple[Path, ...], /, *, arrays: Path | None = None, outputs
 
     results = [calibrate_detector(read_panel_frames(one)) for one in frames]
     content = detector_arrays(results)
-    record = detector_record(results, content)
+    record = outputs.completed(detector_record(results, content))
     if arrays is not None and not record.failures:
         try:
             arrays.write_bytes(content)

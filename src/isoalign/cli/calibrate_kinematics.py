@@ -73,4 +73,6 @@ def kinematics(
     if keep is not None:
         write_couch_measurements(given, keep)
     result = calibrate_couch(given)
-    return finish(kinematics_record(result), kinematics_document(result), kinematics_table(result), outputs)
+    return finish(
+        outputs.completed(kinematics_record(result)), kinematics_document(result), kinematics_table(result), outputs
+    )

@@ -77,6 +77,17 @@ class Outputs:
                 raise UnusableArgument(f"--device {role}{equals}{serial}: say ROLE=SERIAL, as in couch=C-0042")
         return {role: serial for role, _, serial in pairs}
 
+    def completed(self, record: CalibrationRecord) -> CalibrationRecord:
+        """The record with operator, serial numbers and validity of the options."""
+        notes = {**record.notes, "operator": self.operator} if self.operator else record.notes
+        until = record.valid_until
+        if self.valid_days is not None:
+            until = record.measured_at + timedelta(days=self.valid_days)
+        return replace(record, notes=notes, valid_until=until, devices={**record.devices, **self.serial_numbers()})
+
+
+DEFAULT_OUTPUTS = Outputs()
+
 
 def finish(record: CalibrationRecord, document: Document, table: Any, outputs: Outputs) -> int:
     """Show the result, write what was asked for, and sign the record when its gates hold.
@@ -84,6 +95,7 @@ def finish(record: CalibrationRecord, document: Document, table: Any, outputs: O
     Parameters
     ----------
     record : CalibrationRecord
+        Completed by :meth:`Outputs.completed`, before the document was made of it.
     document : Document
         What is shown and stands in the report.
     table : pyarrow.Table
@@ -101,30 +113,20 @@ def finish(record: CalibrationRecord, document: Document, table: Any, outputs: O
     from isoalign.reports.document_console import document_group
     from isoalign.reports.pdf_report import write_pdf
 
-    completed = _completed(record, outputs)
     files = {}
     if outputs.report is not None:
         files["report"] = str(write_pdf(document, outputs.report))
     if outputs.table is not None:
         files["table"] = str(write_table(table, outputs.table))
-    if outputs.record is not None and outputs.key is not None and not completed.failures:
-        files["record"] = str(write_record(completed, outputs.record, RoomKey.load(outputs.key)))
-    if outputs.as_json and not completed.failures:
-        facts = {"schema": "isoalign.calibration/1", "record": completed.to_content(), "files": files}
+    if outputs.record is not None and outputs.key is not None and not record.failures:
+        files["record"] = str(write_record(record, outputs.record, RoomKey.load(outputs.key)))
+    if outputs.as_json and not record.failures:
+        facts = {"schema": "isoalign.calibration/1", "record": record.to_content(), "files": files}
         print(json.dumps(facts, indent=2))
     elif not outputs.as_json:
         print_result(document_group(document))
         for what, path in files.items():
             print(f"{what}: {path}")
-    if completed.failures:
-        raise GateFailed("; ".join(completed.failures), record=completed.to_content(), files=files)
+    if record.failures:
+        raise GateFailed("; ".join(record.failures), record=record.to_content(), files=files)
     return 0
-
-
-def _completed(record: CalibrationRecord, outputs: Outputs) -> CalibrationRecord:
-    """The record with what the command line adds to it."""
-    notes = {**record.notes, "operator": outputs.operator} if outputs.operator else record.notes
-    until = record.valid_until
-    if outputs.valid_days is not None:
-        until = record.measured_at + timedelta(days=outputs.valid_days)
-    return replace(record, notes=notes, valid_until=until, devices={**record.devices, **outputs.serial_numbers()})

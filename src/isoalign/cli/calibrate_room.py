@@ -20,6 +20,8 @@ CLEARED = "calibration"
 def opened_room(config: Path | None, scene: str | None, seed: int, operator: str) -> Iterator[tuple[Room, Told]]:
     """A room, cleared to move, and what shows progress on standard error.
 
+    Imagers must have been calibrated before these procedures; so those of a simulated room stand where they should.
+
     Raises
     ------
     UnusableArgument
@@ -32,7 +34,7 @@ def opened_room(config: Path | None, scene: str | None, seed: int, operator: str
         raise UnusableArgument(
             "nothing to measure", hint="Name a file of measurements, --config ROOM.TOML, or --simulate."
         )
-    with StepProgress() as progress, open_room(config, scene=scene, seed=seed) as room:
+    with StepProgress() as progress, open_room(config, scene=scene, seed=seed, misalignments={}) as room:
         room.clear(CLEARED, operator or CLEARED)
         progress("begin", "measuring")
         yield room, lambda text, fraction: progress("progress", text, fraction)

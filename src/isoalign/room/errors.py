@@ -147,3 +147,13 @@ class UnusableScanFile(InputDataError):
 
     code = "scan.unusable-file"
     default_hint = "The how-to 'Reconstruct a cone-beam CT' lists the arrays that a scan's npz file holds."
+
+
+# --- files of calibrations ----------------------------------------------------------------------------------------
+
+
+class NoBeamImages(InputDataError):
+    """A folder or archive holds no field image, or cannot be read."""
+
+    code = "calibration.no-images"
+    default_hint = "Name a folder with the DICOM RT Images of the check, or a tar archive of it."

@@ -29,7 +29,7 @@ from isoalign.room.adapters import DaemonCouch, DaemonImagers
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
-from isoalign.room.simulation import Ball, ImagerMisalignment, SimulatedRoom, start_daemon
+from isoalign.room.simulation import Ball, CouchErrors, ImagerMisalignment, SimulatedRoom, start_daemon
 
 T = TypeVar("T")
 
@@ -41,7 +41,10 @@ HOLD_CODE = "device.hold"
 BALL_BEARING = "ball-bearing"
 CUBE = "cube"
 EMPTY = "empty"
-SCENES = (EMPTY, BALL_BEARING, CUBE)
+TWO_BALLS = "two-balls"
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE)
+TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
+"""Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
 """Steel at 60 keV, 1.2 cm2/g times 7.9 g/cm3 (NIST XCOM for iron)."""
 
@@ -52,6 +55,7 @@ def open_room(
     scene: str | None = None,
     seed: int = 0,
     misalignments: Mapping[str, ImagerMisalignment] | None = None,
+    couch_errors: CouchErrors | None = None,
 ) -> Room:
     """Open a treatment room and drive it with blocking calls; use it in a ``with`` statement.
 
@@ -60,14 +64,18 @@ def open_room(
     config : path, optional
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
-        Simulate the machines, with this on the couch: "empty", "ball-bearing" or "cube". Without it the machines that
-        the configuration names are driven.
+        Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers),
+        "two-balls" (for the axis of the couch) or "cube" (for the daily check). Without it the machines that the
+        configuration names are driven.
     seed : int
         Of the simulated noise.
     misalignments : mapping of imager name to ImagerMisalignment, optional
         How the simulated imagers truly stand, as differences from the configuration. Without it they stand where the
         configuration says, but for the ball-bearing scene, where each is a little off, drawn from the seed: there the
         calibration has something to find.
+    couch_errors : CouchErrors, optional
+        How the simulated couch truly turns. Without it it turns about the isocentre, but for the scene of two balls,
+        where its axis is a little off, drawn from the seed.
 
     Raises
     ------
@@ -79,14 +87,22 @@ def open_room(
         raise SettingsInvalid(f"unknown scene {scene!r}", hint=f"Use one of {', '.join(SCENES)}.")
     if misalignments is None and scene == BALL_BEARING:
         misalignments = _seeded_misalignments(settings, seed)
-    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}))
+    if couch_errors is None:
+        couch_errors = _seeded_couch_errors(seed) if scene == TWO_BALLS else CouchErrors()
+    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}), couch_errors=couch_errors)
 
 
 class Room:
     """An open room; made by :func:`open_room`."""
 
     def __init__(
-        self, settings: RoomSettings, *, scene: str | None, seed: int, misalignments: dict[str, ImagerMisalignment]
+        self,
+        settings: RoomSettings,
+        *,
+        scene: str | None,
+        seed: int,
+        misalignments: dict[str, ImagerMisalignment],
+        couch_errors: CouchErrors,
     ) -> None:
         self._stack = ExitStack()
         self.simulation: SimulatedRoom | None = None
@@ -99,7 +115,7 @@ class Room:
                 group = self._stack.enter_context(ProcessGroup(folder))
                 start_daemon(settings, group, folder, socket).wait_ready()
             else:
-                socket = self._start_simulation(settings, folder, scene, seed, misalignments)
+                socket = self._start_simulation(settings, folder, scene, seed, misalignments, couch_errors)
             self._loop = self._start_loop()
             self._devices = self._run(DeviceClient.connect(socket, client="script"))
             self._stack.callback(lambda: self._run(self._devices.close()))
@@ -242,6 +258,7 @@ class Room:
         scene: str,
         seed: int,
         misalignments: dict[str, ImagerMisalignment],
+        couch_errors: CouchErrors,
     ) -> Path:
         setup = settings.session_settings().default_setup
         simulation = SimulatedRoom(
@@ -251,6 +268,7 @@ class Room:
             seed=seed,
             balls=_balls_of(scene, setup),
             misalignments=misalignments,
+            couch_errors=couch_errors,
         )
         self._stack.enter_context(simulation)
         simulation.start_machines()
@@ -277,14 +295,26 @@ class Room:
 
 
 def _balls_of(scene: str, setup: TableTopPosition) -> tuple[Ball, ...]:
-    """What lies on the couch, centred at the isocentre with the couch at its set-up position."""
-    from isoalign.calibration import built_in_phantom, cube_phantom
+    """What lies on the couch, with the couch at its set-up position."""
+    from isoalign.calibration import WALK_OUT_BALL_RADIUS_MM, built_in_phantom, cube_phantom
 
-    if scene == EMPTY:
+    if scene in {BALL_BEARING, CUBE}:
+        phantom = built_in_phantom() if scene == BALL_BEARING else cube_phantom()
+        centres, radius_mm = phantom.centres_mm, phantom.radius_mm
+    elif scene == TWO_BALLS:
+        centres, radius_mm = np.array(TWO_BALLS_MM), WALK_OUT_BALL_RADIUS_MM
+    else:
         return ()
-    phantom = built_in_phantom() if scene == BALL_BEARING else cube_phantom()
-    centres = fixed_from_table(setup).inverse().apply(phantom.centres_mm)
-    return tuple(Ball((float(x), float(y), float(z)), phantom.radius_mm, STEEL_MU_PER_MM) for x, y, z in centres)
+    on_table = fixed_from_table(setup).inverse().apply(centres)
+    return tuple(Ball((float(x), float(y), float(z)), radius_mm, STEEL_MU_PER_MM) for x, y, z in on_table)
+
+
+def _seeded_couch_errors(seed: int) -> CouchErrors:
+    """An axis up to 0.7 mm beside the isocentre that leans by up to 0.1 degrees."""
+    draw = np.random.default_rng([seed, 0xA815])
+    x, y = (float(value) for value in draw.uniform(-0.5, 0.5, 2))
+    lean_x, lean_y = (float(value) for value in draw.uniform(-0.07, 0.07, 2))
+    return CouchErrors(axis_offset_mm=(x, y), axis_lean_deg=(lean_x, lean_y))
 
 
 def _seeded_misalignments(settings: RoomSettings, seed: int) -> dict[str, ImagerMisalignment]:

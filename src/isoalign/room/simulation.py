@@ -65,6 +65,42 @@ class ImagerMisalignment:
     receptor_angle_deg: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class CouchErrors:
+    """How a simulated couch truly stands and turns; mm, degrees, kg.
+
+    Attributes
+    ----------
+    axis_offset_mm : (float, float)
+        Where the axis of the patient support truly is, X and Y of the fixed frame.
+    axis_lean_deg : (float, float)
+        How far it leans towards +X and +Y.
+    axis_walk_mm : float
+        Radius on which it goes around twice in a turn.
+    payload_kg, sag_mm, sag_pitch_deg : float
+        What lies on the table; how far the top sinks and tilts at 150 kg and full extension.
+    """
+
+    axis_offset_mm: tuple[float, float] = (0.0, 0.0)
+    axis_lean_deg: tuple[float, float] = (0.0, 0.0)
+    axis_walk_mm: float = 0.0
+    payload_kg: float = 0.0
+    sag_mm: float = 0.0
+    sag_pitch_deg: float = 0.0
+
+    def arguments(self) -> list[str]:
+        """For the command line of the couch simulator."""
+        given: dict[str, tuple[float, ...]] = {
+            "--axis-offset-mm": self.axis_offset_mm,
+            "--axis-lean-deg": self.axis_lean_deg,
+            "--axis-walk-mm": (self.axis_walk_mm,),
+            "--payload-kg": (self.payload_kg,),
+            "--sag-mm": (self.sag_mm,),
+            "--sag-pitch-deg": (self.sag_pitch_deg,),
+        }
+        return [word for name, values in given.items() for word in (name, *map(repr, values))]
+
+
 class SimulatedRoom:
     """The processes of a simulated room; use as a context manager.
 
@@ -89,6 +125,7 @@ class SimulatedRoom:
         balls: Sequence[Ball] = (),
         couch_top: bool = True,
         misalignments: dict[str, ImagerMisalignment] | None = None,
+        couch_errors: CouchErrors = CouchErrors(),
         archive: ArchiveKind | None = None,
         scene_file: Path | None = None,
     ) -> None:
@@ -102,6 +139,7 @@ class SimulatedRoom:
         self._balls = tuple(balls)
         self._couch_top = couch_top
         self._misalignments = misalignments or {}
+        self._couch_errors = couch_errors
         # sockets need a short path, and their folder must not outlive the room
         self._run_folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
         self.processes = ProcessGroup(output / "logs")
@@ -121,7 +159,17 @@ class SimulatedRoom:
         """Start couch, imager, pendant and gantry simulators (and the archive), and note their addresses."""
         position = [repr(value) for value in self._start_position.values]
         couch = self.processes.start(
-            "couch", ["-m", "isoalign.simulators", "couch", "--seed", str(self.seed), "--start", *position]
+            "couch",
+            [
+                "-m",
+                "isoalign.simulators",
+                "couch",
+                "--seed",
+                str(self.seed),
+                "--start",
+                *position,
+                *self._couch_errors.arguments(),
+            ],
         )
         pendant = self.processes.start("pendant", ["-m", "isoalign.simulators", "pendant"])
         gantry = self.processes.start(

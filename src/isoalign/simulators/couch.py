@@ -27,6 +27,7 @@ from isoalign.simulators.lockstep import clock_of_the_loop
 from isoalign.simulators.motion_times import MotionTimes
 from isoalign.simulators.process import Request, Simulation, run
 from isoalign.simulators.serial_line import PseudoTerminal, SerialDevice
+from isoalign.simulators.support_axis import SupportAxisErrors
 from isoalign.simulators.tcp_device import TcpDevice
 
 _log = structlog.get_logger("isoalign.simulators.couch")
@@ -179,6 +180,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sag-mm", type=float, default=0.0, help="sag at 150 kg and full extension; usual is 2")
     parser.add_argument("--sag-pitch-deg", type=float, default=0.0, help="tilt there; usual is 0.1")
     parser.add_argument(
+        "--axis-offset-mm", type=float, nargs=2, default=(0.0, 0.0), metavar=("X", "Y"), help="where its axis truly is"
+    )
+    parser.add_argument(
+        "--axis-lean-deg", type=float, nargs=2, default=(0.0, 0.0), metavar=("X", "Y"), help="how far its axis leans"
+    )
+    parser.add_argument("--axis-walk-mm", type=float, default=0.0, help="radius on which its axis goes around twice")
+    parser.add_argument(
         "--load-compensation",
         action="store_true",
         help="the controller allows for the sag: by a load cell and what a load test has told it",
@@ -190,7 +198,8 @@ async def start(options: argparse.Namespace) -> Simulation:
     """Start it on the running loop."""
     clock = clock_of_the_loop()
     now_s = clock.monotonic_s()
-    parameters = CouchPhysicsParameters(sag_mm=options.sag_mm, sag_pitch_deg=options.sag_pitch_deg)
+    axis = SupportAxisErrors(tuple(options.axis_offset_mm), tuple(options.axis_lean_deg), options.axis_walk_mm)
+    parameters = CouchPhysicsParameters(sag_mm=options.sag_mm, sag_pitch_deg=options.sag_pitch_deg, axis=axis)
     body = CouchBody(options.start, seed=options.seed, now_s=now_s, parameters=parameters)
     body.payload_kg = options.payload_kg
     compensation = None

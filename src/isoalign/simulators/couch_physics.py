@@ -9,13 +9,14 @@ Not modelled yet: thermal drift, oscillation of the table top.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from isoalign.geometry.motion_profile import NORMAL_LIMITS
 from isoalign.simulators.couch_sensors import CouchSensors
 from isoalign.simulators.servo_body import Array, AxisGrain, Moment, ServoBody, ServoParameters
+from isoalign.simulators.support_axis import SupportAxisErrors
 
 AXIS_COUNT = 6
 
@@ -45,6 +46,8 @@ class CouchPhysicsParameters(ServoParameters):
         are usual.
     full_load_kg, full_extension_mm : float
         Where that holds. A cantilever: the sag grows with load and cube of the extension, the tilt with its square.
+    axis : SupportAxisErrors
+        How the axis of the patient support errs.
     """
 
     primary_noise_mm: float = 0.003
@@ -60,6 +63,7 @@ class CouchPhysicsParameters(ServoParameters):
     sag_pitch_deg: float = 0.0
     full_load_kg: float = 150.0
     full_extension_mm: float = 1500.0
+    axis: SupportAxisErrors = field(default_factory=SupportAxisErrors)
 
 
 class CouchBody(ServoBody):
@@ -121,10 +125,10 @@ class CouchBody(ServoBody):
         self.table = self.table - np.array([0, 0, self.parameters.brake_drop_mm, 0, 0, 0])
 
     def true_position(self) -> Array:
-        """Where the table top really is: the table, and how far it has sunk under its load."""
+        """Where the table top really is: the table, how far it has sunk, and how the axis of the support errs."""
         load = self.load_kg / self.parameters.full_load_kg
         reach = max(0.0, float(self.table[1])) / self.parameters.full_extension_mm
         sunk = np.zeros(AXIS_COUNT)
         sunk[2] = -self.parameters.sag_mm * load * reach**3
         sunk[3] = -self.parameters.sag_pitch_deg * load * reach**2
-        return self.table + sunk
+        return self.parameters.axis.applied_to(self.table + sunk)

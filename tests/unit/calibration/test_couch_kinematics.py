@@ -18,7 +18,7 @@ from isoalign.calibration import (
     CouchModel,
     CouchState,
     GateFailed,
-    OutsideCalibration,
+    OutsideCalibratedRange,
     TooManyOutliers,
     Underdetermined,
     calibrate_couch,
@@ -232,8 +232,8 @@ def test_the_corrected_command_brings_the_true_couch_to_the_wanted_place() -> No
 def test_a_command_outside_of_what_was_calibrated_is_refused() -> None:
     result = calibrate_couch(measured(survey(REALISTIC, seed=11)))
     far = TableTopPosition(Representation.IEC_61217, 0.0, 1490.0, 0.0)
-    with pytest.raises(OutsideCalibration, match="longitudinal 1490 outside"):
+    with pytest.raises(OutsideCalibratedRange, match="longitudinal 1490 outside"):
         corrected_command(result.fit.model, far, within=result.range)
     near = TableTopPosition(Representation.IEC_61217, 0.0, 800.0, 0.0)
-    with pytest.raises(OutsideCalibration, match="load 180 kg outside"):
+    with pytest.raises(OutsideCalibratedRange, match="load 180 kg outside"):
         corrected_command(result.fit.model, near, load_kg=180.0, within=result.range)

@@ -133,7 +133,7 @@ def test_a_couch_is_measured_with_its_imagers_and_calibrated() -> None:
     assert room.moves[-1] == SETUP.values
     fractions = [fraction for _, fraction in heard.said]
     assert len(fractions) > 150
-    assert fractions == sorted(fractions)
+    assert np.diff(fractions).min() > -1e-9
     result = calibrate_couch(given)
     result.require_published()
     assert result.range.load_kg == (0.0, 0.0)

@@ -15,7 +15,7 @@ import pytest
 
 from isoalign.calibration import (
     GateFailed,
-    OutsideCalibration,
+    OutsideCalibratedRange,
     StopMeasurements,
     StopRecording,
     TooManyOutliers,
@@ -150,9 +150,9 @@ def test_the_table_never_says_less_than_what_happens(recorded: StopMeasurements,
                 assert way <= bound * 1.005 + (0.01 if index < 3 else 0.001)
                 assert speed_class
     assert np.median(ratio) > 0.85
-    with pytest.raises(OutsideCalibration):
+    with pytest.raises(OutsideCalibratedRange):
         table.bound("lateral", 80.0, 0.0)
-    with pytest.raises(OutsideCalibration):
+    with pytest.raises(OutsideCalibratedRange):
         table.bound("lateral", 10.0, 170.0)
 
 

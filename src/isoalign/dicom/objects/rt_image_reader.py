@@ -131,7 +131,7 @@ def read_rt_image(dataset: Dataset, settings: ObjectSettings = DEFAULT_SETTINGS)
         pixels=stored_values(dataset),
         rescale_slope=1.0 if slope is None else slope,
         rescale_intercept=number(dataset, "RescaleIntercept", where) or 0.0,
-        geometry=ProjectionGeometry.from_axis(_axis(dataset, sources, where), _grid(dataset, where)),
+        geometry=ProjectionGeometry.from_axis(read_axis(dataset, sources, where), read_grid(dataset, where)),
         patient_position=_patient_position(dataset, settings),
         isocentre_mm=_isocentre(dataset, settings, where),
         table_top=_table_top(sources, where),
@@ -154,7 +154,8 @@ def _whole(dataset: Dataset, keyword: str, where: str) -> int | None:
     return None if value is None else int(value)
 
 
-def _axis(dataset: Dataset, sources: tuple[Dataset, ...], where: str) -> ImagerAxis:
+def read_axis(dataset: Dataset, sources: tuple[Dataset, ...], where: str) -> ImagerAxis:
+    """Gantry angle, distances and receptor; each from the first source that has it."""
     if text(dataset, "RTImagePlane") != "NORMAL":
         raise InvalidAttribute(
             f"{where}: only images normal to their beam are read (RT Image Plane (3002,000C) NORMAL)"
@@ -183,7 +184,8 @@ def _axis(dataset: Dataset, sources: tuple[Dataset, ...], where: str) -> ImagerA
     )
 
 
-def _grid(dataset: Dataset, where: str) -> PixelGrid:
+def read_grid(dataset: Dataset, where: str) -> PixelGrid:
+    """Pixels and where the first one lies."""
     rows_mm, columns_mm = vector(dataset, "ImagePlanePixelSpacing", 2, where)
     x, y = vector(dataset, "RTImagePosition", 2, where)
     return PixelGrid(int(dataset.Rows), int(dataset.Columns), float(rows_mm), float(columns_mm), (float(x), float(y)))
