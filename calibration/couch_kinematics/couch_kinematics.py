@@ -18,8 +18,7 @@ from isoalign.calibration import (
     write_record,
 )
 from isoalign.errors import IsoalignError
-from isoalign.reports.kinematics_document import kinematics_document
-from isoalign.reports.pdf_report import write_pdf
+from isoalign.reports import kinematics_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,8 +19,7 @@ from isoalign.calibration import (
     write_record,
 )
 from isoalign.errors import IsoalignError
-from isoalign.reports.daily_document import daily_document
-from isoalign.reports.pdf_report import write_pdf
+from isoalign.reports import daily_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,8 +15,7 @@ from isoalign.calibration import (
     write_record,
 )
 from isoalign.errors import IsoalignError
-from isoalign.reports.detector_document import detector_document
-from isoalign.reports.pdf_report import write_pdf
+from isoalign.reports import detector_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:

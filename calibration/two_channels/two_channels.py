@@ -19,8 +19,7 @@ from isoalign.calibration import (
     write_stop_measurements,
 )
 from isoalign.errors import IsoalignError
-from isoalign.reports.channels_document import channels_document
-from isoalign.reports.pdf_report import write_pdf
+from isoalign.reports import channels_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from figures.calibrations import draw_calibrations
+from figures.calibration import draw_walkout, draw_winston_lutz
 from figures.cone_beam import draw_cone_beam
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
+from figures.couch_and_panels import draw_calibrations
 from figures.matching import draw_match
 from figures.representations import draw_erratum, draw_pitch_change, draw_pitched, draw_rolled, draw_two_angles
 
@@ -18,6 +19,8 @@ def draw_all(folder: Path) -> None:
     draw_table_rotations(folder / "table-rotations.svg")
     draw_representations(folder / "representations.svg")
     draw_imager(folder / "imager.svg")
+    draw_walkout(folder / "walkout-angles.png", folder / "walkout-plane.png")
+    draw_winston_lutz(folder / "winston-lutz.png")
     draw_match(folder / "match.png")
     draw_cone_beam(folder / "cone-beam-ct.png")
     draw_pitched(folder / "representations-pitch.svg")

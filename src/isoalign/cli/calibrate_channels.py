@@ -50,7 +50,7 @@ def two_channels(
         read_stop_measurements,
         write_stop_measurements,
     )
-    from isoalign.reports.channels_document import channels_document, channels_table
+    from isoalign.reports.channels_report import channels_document, channels_table
 
     if recordings:
         given = read_stop_measurements(recordings)

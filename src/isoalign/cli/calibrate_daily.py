@@ -53,7 +53,7 @@ def daily_check(
     )
     from isoalign.cli.errors import UnusableArgument
     from isoalign.clock import SystemClock
-    from isoalign.reports.daily_document import daily_document, daily_table
+    from isoalign.reports.daily_report import daily_document, daily_table
 
     if (history is None) != (seal is None):
         raise UnusableArgument("--history and --seal go together: the records of the days before are proved")

@@ -26,7 +26,7 @@ def detector(frames: tuple[Path, ...], /, *, arrays: Path | None = None, outputs
     if outputs.record is not None and arrays is None:
         raise UnusableArgument("--record needs --arrays: the maps are kept beside the record")
     from isoalign.calibration import calibrate_detector, detector_arrays, detector_record, read_panel_frames
-    from isoalign.reports.detector_document import detector_document, detector_table
+    from isoalign.reports.detector_report import detector_document, detector_table
 
     results = [calibrate_detector(read_panel_frames(one)) for one in frames]
     content = detector_arrays(results)

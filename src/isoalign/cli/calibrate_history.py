@@ -49,7 +49,7 @@ def history(
     from isoalign.reports.console import print_result
     from isoalign.reports.data_tables import write_table
     from isoalign.reports.document_console import document_group
-    from isoalign.reports.history_document import history_document, history_table
+    from isoalign.reports.history_report import history_document, history_table
     from isoalign.reports.pdf_report import write_pdf
 
     kept = read_history(folder, RoomSeal.load(seal), kind=kind, now=SystemClock().utc())
@@ -98,7 +98,7 @@ def compare(old: Path, new: Path, /, *, seal: Path, as_json: AsJson = False) -> 
     from isoalign.calibration import RoomSeal, differences, read_record_of_any_time
     from isoalign.reports.console import print_result
     from isoalign.reports.document_console import document_group
-    from isoalign.reports.history_document import comparison_document
+    from isoalign.reports.history_report import comparison_document
 
     room = RoomSeal.load(seal)
     first, second = (read_record_of_any_time(path, room) for path in (old, new))

@@ -51,7 +51,7 @@ def kinematics(
         read_couch_measurements,
         write_couch_measurements,
     )
-    from isoalign.reports.kinematics_document import kinematics_document, kinematics_table
+    from isoalign.reports.kinematics_report import kinematics_document, kinematics_table
 
     if measurements is not None:
         given = read_couch_measurements(measurements)

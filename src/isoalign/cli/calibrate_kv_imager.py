@@ -50,7 +50,7 @@ def kv_imager(
         load_phantom,
         read_shadows,
     )
-    from isoalign.reports.kv_imager_document import kv_imager_document, kv_imager_table
+    from isoalign.reports.kv_imager_report import kv_imager_document, kv_imager_table
 
     if shadows is not None:
         calibration = calibrate_from_shadows(*read_shadows(shadows))

@@ -62,7 +62,7 @@ def walkout(
         walkout_record,
         write_walkout_measurements,
     )
-    from isoalign.reports.walkout_document import walkout_document, walkout_table
+    from isoalign.reports.walkout_report import walkout_document, walkout_table
 
     if file is not None:
         measured = read_walkout_measurements(file)

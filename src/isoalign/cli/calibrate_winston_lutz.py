@@ -50,7 +50,7 @@ def winston_lutz(
     outputs.require_usable()
     from isoalign.calibration import CouchAngles, analyse_winston_lutz, winston_lutz_record
     from isoalign.cli.progress import StepProgress
-    from isoalign.reports.winston_lutz_document import winston_lutz_document, winston_lutz_table
+    from isoalign.reports.winston_lutz_report import winston_lutz_document, winston_lutz_table
     from isoalign.room.beam_images import read_beam_images
 
     scale = None if shown_in is None else _scale(shown_in, config)

@@ -26,10 +26,13 @@ from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_t
 from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
 from isoalign.room.adapters import DaemonCouch, DaemonImagers
+from isoalign.room.beam_images import read_beam_images
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
 from isoalign.room.simulation import Ball, CouchErrors, ImagerMisalignment, SimulatedRoom, start_daemon
+
+__all__ = ["Room", "open_room", "read_beam_images"]
 
 T = TypeVar("T")
 

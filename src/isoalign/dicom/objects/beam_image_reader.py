@@ -75,10 +75,10 @@ def _taken_at(dataset: Dataset, name: str) -> datetime | None:
             continue
         try:
             zone = text(dataset, "TimezoneOffsetFromUTC")
-            moment = datetime.strptime(f"{date} {time[:6]} {zone}".strip(), f"%Y%m%d %H%M%S{' %z' if zone else ''}")
+            pattern = f"%Y%m%d %H%M%S{' %z' if zone else ''}"
+            return datetime.strptime(f"{date} {time[:6]} {zone}".strip(), pattern).astimezone()
         except ValueError as error:
             raise InvalidAttribute(f"{name}: {kind} Date and Time {date} {time} are no moment") from error
-        return moment if zone else moment.astimezone()
     return None
 
 

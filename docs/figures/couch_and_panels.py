@@ -20,11 +20,11 @@ from isoalign.calibration import (
     read_stop_measurements,
     trends,
 )
-from isoalign.reports.channels_document import channels_document
-from isoalign.reports.daily_document import daily_document
-from isoalign.reports.detector_document import detector_document
+from isoalign.reports.channels_report import channels_document
+from isoalign.reports.daily_report import daily_document
+from isoalign.reports.detector_report import detector_document
 from isoalign.reports.document import Document, Plot
-from isoalign.reports.kinematics_document import kinematics_document
+from isoalign.reports.kinematics_report import kinematics_document
 from isoalign.reports.pdf_report import plot_png
 
 GOLDEN = Path(__file__).parents[2] / "calibration"
