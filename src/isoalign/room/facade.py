@@ -210,7 +210,7 @@ class Room:
                         if step.fraction >= at_fraction:
                             await self._devices.hold(STOP_TEST)
             except RemoteError as error:
-                if error.code != HOLD_CODE:
+                if error.remote_code != HOLD_CODE:
                     raise
             await asyncio.sleep(AFTER_STOP_S)
             samples = (await self._devices.fault_record())["samples"]
