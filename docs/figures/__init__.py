@@ -7,6 +7,7 @@ from pathlib import Path
 from figures.calibration import draw_walkout, draw_winston_lutz
 from figures.cone_beam import draw_cone_beam
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
+from figures.couch_and_panels import draw_calibrations
 from figures.matching import draw_match
 from figures.representations import draw_erratum, draw_pitch_change, draw_pitched, draw_rolled, draw_two_angles
 
@@ -27,3 +28,4 @@ def draw_all(folder: Path) -> None:
     draw_pitch_change(folder / "pitch-change.svg")
     draw_erratum(folder / "erratum.svg")
     draw_two_angles(folder / "two-angles.svg")
+    draw_calibrations(folder)

@@ -4,16 +4,87 @@ Public face: ball-bearing phantoms, the geometry of kV imagers from their images
 signed records.
 """
 
-from isoalign.calibration.ball_detection import BallShadows, detect_balls
-from isoalign.calibration.ball_phantom import BallPhantom, built_in_phantom, load_phantom
-from isoalign.calibration.beam_image import BallInField, BeamImage, find_ball_in_field
-from isoalign.calibration.correspondence import assign_balls
+from isoalign.calibration.ball_detection import (
+    BallShadows,
+    detect_balls,
+)
+from isoalign.calibration.ball_phantom import (
+    BallPhantom,
+    built_in_phantom,
+    load_phantom,
+)
+from isoalign.calibration.beam_image import (
+    BallInField,
+    BeamImage,
+    find_ball_in_field,
+)
+from isoalign.calibration.channels_record import (
+    ChannelCalibration,
+    ChannelGates,
+    ChannelTables,
+    calibrate_channels,
+    channels_record,
+)
+from isoalign.calibration.correspondence import (
+    assign_balls,
+)
+from isoalign.calibration.couch_kinematics import (
+    CouchGates,
+    CouchKinematics,
+    CouchMeasurements,
+    CouchRange,
+    calibrate_couch,
+    corrected_command,
+)
+from isoalign.calibration.couch_kinematics_record import (
+    CouchCorrection,
+    kinematics_record,
+    read_couch_measurements,
+    write_couch_measurements,
+)
+from isoalign.calibration.couch_model import (
+    CouchModel,
+    CouchState,
+)
+from isoalign.calibration.couch_recording import (
+    StopMeasurements,
+    StopRecording,
+    read_stop_measurements,
+    write_stop_measurements,
+)
 from isoalign.calibration.couch_walkout import (
     AxisOffset,
     CouchWalkout,
     WalkoutMeasurements,
     axis_offset_from_result,
     fit_couch_walkout,
+)
+from isoalign.calibration.daily_check import (
+    DailyCheck,
+    DailyMeasurements,
+    DailyTolerances,
+    Trend,
+    check_day,
+    cube_phantom,
+    daily_record,
+    earlier_checks,
+    read_daily_measurements,
+    trends,
+)
+from isoalign.calibration.detector import (
+    DetectorGates,
+    DetectorResult,
+    LagRun,
+    PanelFrames,
+    calibrate_detector,
+    classified_defects,
+)
+from isoalign.calibration.detector_record import (
+    DetectorCorrection,
+    detector_arrays,
+    detector_corrections,
+    detector_record,
+    read_panel_frames,
 )
 from isoalign.calibration.errors import (
     BallsNotFound,
@@ -58,7 +129,10 @@ from isoalign.calibration.kv_record import (
     read_shadows,
     write_calibration,
 )
-from isoalign.calibration.linear_fit import LinearFit, solve_robust
+from isoalign.calibration.linear_fit import (
+    LinearFit,
+    solve_robust,
+)
 from isoalign.calibration.measuring import (
     USUAL_ANGLES_DEG,
     WALK_OUT_BALL_RADIUS_MM,
@@ -67,6 +141,16 @@ from isoalign.calibration.measuring import (
     ball_points,
     ball_views,
     measure_walkout,
+)
+from isoalign.calibration.measuring_poses import (
+    measure_couch,
+    measure_day,
+    measure_stops,
+)
+from isoalign.calibration.phantom_pose import (
+    PhantomPose,
+    fit_phantom_pose,
+    six_numbers,
 )
 from isoalign.calibration.procedure_records import (
     KV_KIND,
@@ -86,7 +170,12 @@ from isoalign.calibration.projections import (
     displacement_from_projections,
     offset_in_projection,
 )
-from isoalign.calibration.record_history import KeptRecord, differences, figures, read_history
+from isoalign.calibration.record_history import (
+    KeptRecord,
+    differences,
+    figures,
+    read_history,
+)
 from isoalign.calibration.signed_record import (
     CalibrationRecord,
     RoomKey,
@@ -97,7 +186,9 @@ from isoalign.calibration.signed_record import (
     sign_record,
     write_record,
 )
-from isoalign.calibration.triangulation import triangulate
+from isoalign.calibration.triangulation import (
+    triangulate,
+)
 from isoalign.calibration.winston_lutz import (
     AngleAdvice,
     CouchAngles,
@@ -123,9 +214,25 @@ __all__ = [
     "BallsNotRecognised",
     "BeamImage",
     "CalibrationRecord",
+    "ChannelCalibration",
+    "ChannelGates",
+    "ChannelTables",
     "CouchAngles",
     "CouchAnglesContradicted",
+    "CouchCorrection",
+    "CouchGates",
+    "CouchKinematics",
+    "CouchMeasurements",
+    "CouchModel",
+    "CouchRange",
+    "CouchState",
     "CouchWalkout",
+    "DailyCheck",
+    "DailyMeasurements",
+    "DailyTolerances",
+    "DetectorCorrection",
+    "DetectorGates",
+    "DetectorResult",
     "Displacement",
     "FieldNotFound",
     "GateFailed",
@@ -139,18 +246,24 @@ __all__ = [
     "KeptRecord",
     "KvCalibration",
     "KvGates",
+    "LagRun",
     "LinearFit",
     "MeasuredWalkout",
     "MeasuringRoom",
     "OutsideCalibratedRange",
+    "PanelFrames",
+    "PhantomPose",
     "ProjectedOffset",
     "RecordExpired",
     "RecordForeign",
     "RecordTampered",
     "RoomKey",
     "RoomSeal",
+    "StopMeasurements",
+    "StopRecording",
     "SurveyedDistance",
     "TooManyOutliers",
+    "Trend",
     "Underdetermined",
     "WalkoutGates",
     "WalkoutMeasurements",
@@ -162,42 +275,68 @@ __all__ = [
     "ball_points",
     "ball_views",
     "built_in_phantom",
+    "calibrate_channels",
+    "calibrate_couch",
+    "calibrate_detector",
     "calibrate_from_shadows",
     "calibrate_kv_imagers",
     "calibration_to_dict",
+    "channels_record",
+    "check_day",
+    "classified_defects",
+    "corrected_command",
+    "cube_phantom",
+    "daily_record",
     "detect_balls",
+    "detector_arrays",
+    "detector_corrections",
+    "detector_record",
     "differences",
     "direct_linear_transformation",
     "displacement_from_projections",
+    "earlier_checks",
     "figures",
     "find_ball_in_field",
     "find_shadows",
     "fit_couch_walkout",
     "fit_imager_geometry",
+    "fit_phantom_pose",
     "geometries_from_dict",
     "geometries_of_record",
     "geometry_of_matrix",
     "imager_to_treatment",
     "isocentre_offset_mm",
+    "kinematics_record",
     "kv_imager_record",
     "load_phantom",
+    "measure_couch",
+    "measure_day",
+    "measure_stops",
     "measure_walkout",
     "nearest_axis",
     "offset_in_projection",
     "open_record",
+    "read_couch_measurements",
+    "read_daily_measurements",
     "read_geometries",
     "read_history",
+    "read_panel_frames",
     "read_record",
     "read_record_of_any_time",
     "read_shadows",
+    "read_stop_measurements",
     "read_walkout_measurements",
     "sign_record",
+    "six_numbers",
     "solve_robust",
+    "trends",
     "triangulate",
     "walkout_measurements",
     "walkout_record",
     "winston_lutz_record",
     "write_calibration",
+    "write_couch_measurements",
     "write_record",
+    "write_stop_measurements",
     "write_walkout_measurements",
 ]

@@ -5,6 +5,10 @@ from __future__ import annotations
 from cyclopts import App
 
 COMMANDS = {
+    "kinematics": ("isoalign.cli.calibrate_kinematics:kinematics", "How the couch's axes truly stand and give way."),
+    "two-channels": ("isoalign.cli.calibrate_channels:two_channels", "Second channels, and the table of stops."),
+    "detector": ("isoalign.cli.calibrate_detector:detector", "Offset, gain, defects and lag of flat panels."),
+    "daily-check": ("isoalign.cli.calibrate_daily:daily_check", "A cube, two images, a known shift, six numbers."),
     "walkout": ("isoalign.cli.calibrate_walkout:walkout", "Find where the axis of the couch truly is."),
     "winston-lutz": (
         "isoalign.cli.calibrate_winston_lutz:winston_lutz",

@@ -23,7 +23,7 @@ from isoalign.imaging.detector import (
     transmission_line_integrals,
 )
 from isoalign.imaging.detector_errors import UnusableDetectorCalibration, UnusableFrame
-from isoalign.imaging.detector_lag import LagCorrection, LagModel, fit_lag
+from isoalign.imaging.detector_lag import LagCorrection, LagModel, TimedLag, TimedLagCorrection, fit_lag
 from isoalign.imaging.drr import (
     MOTION_PARAMETERS,
     project_grid,
@@ -59,6 +59,8 @@ __all__ = [
     "LagModel",
     "NoSignal",
     "RepairedPixels",
+    "TimedLag",
+    "TimedLagCorrection",
     "UnusableBeam",
     "UnusableDetectorCalibration",
     "UnusableFrame",

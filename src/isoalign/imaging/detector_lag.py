@@ -133,3 +133,77 @@ def fit_lag(
     basis += after[:, None] * np.exp(-speeds * (exposed_frames - 1))
     parts, _ = nnls(basis, after)
     return LagModel(tuple(rates), tuple(float(part) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class TimedLag:
+    """What an exposure leaves behind, by time: after t seconds the part sum of amplitude times exp(-t / time).
+
+    For frames that come at any time, as single radiographs do; :class:`LagModel` is for a steady frame rate.
+
+    Attributes
+    ----------
+    amplitudes : tuple of float
+        Parts of the exposure's signal, not negative, together below one half.
+    times_s : tuple of float
+        Positive.
+
+    Raises
+    ------
+    UnusableDetectorCalibration
+    """
+
+    amplitudes: tuple[float, ...]
+    times_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        fits = len(self.amplitudes) == len(self.times_s) > 0 and all(map(math.isfinite, self.amplitudes + self.times_s))
+        if not fits or min(self.times_s) <= 0 or min(self.amplitudes) < 0 or sum(self.amplitudes) >= 0.5:
+            raise UnusableDetectorCalibration(
+                f"no lag: amplitudes {self.amplitudes} must not be negative and stay below 0.5 together, "
+                f"times {self.times_s} must be positive"
+            )
+
+    def after(self, t_s: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The part of an exposure that is left after a time; shape of ``t_s``."""
+        elapsed = np.asarray(t_s, dtype=np.float64)[..., None]
+        return np.asarray((np.array(self.amplitudes) * np.exp(-elapsed / np.array(self.times_s))).sum(axis=-1))
+
+
+class TimedLagCorrection:
+    """Takes the lag off frames in the order in which they were read, at whatever times.
+
+    Parameters
+    ----------
+    lag : TimedLag
+    """
+
+    def __init__(self, lag: TimedLag) -> None:
+        self.lag = lag
+        self._held: list[Float32] = []
+        self._at_s = 0.0
+
+    def __call__(self, frame: npt.ArrayLike, at_s: float) -> Float32:
+        """The frame (offset taken off) that was read at a time, without what earlier exposures left in it.
+
+        Raises
+        ------
+        UnusableFrame
+            When its shape differs from the frames before, it holds NaN, or it was read before the frame before it.
+        """
+        seen = np.asarray(frame, dtype=np.float32)
+        if not self._held:
+            self._held = [np.zeros(seen.shape, np.float32) for _ in self.lag.times_s]
+            self._at_s = at_s
+        if seen.shape != self._held[0].shape or not np.isfinite(seen).all() or at_s < self._at_s:
+            raise UnusableFrame(f"a frame of {seen.shape} pixels at {at_s:g} s does not follow those before it")
+        elapsed_s, self._at_s = at_s - self._at_s, at_s
+        faded = [
+            held * np.float32(math.exp(-elapsed_s / time_s))
+            for held, time_s in zip(self._held, self.lag.times_s, strict=True)
+        ]
+        now = np.asarray(seen - sum(faded), dtype=np.float32)
+        self._held = [
+            held + np.float32(amplitude) * now for held, amplitude in zip(faded, self.lag.amplitudes, strict=True)
+        ]
+        return now

@@ -252,6 +252,9 @@ class Settings:
     sag_mm_per_kg, sag_deg_per_kg : float
         So far, at most, the table top sinks (vertical) and tilts (pitch) for each kilogram, as a couch tells it that
         allows for its load.
+    secondary_scale, secondary_offset : dict of axis to float
+        What a calibration of the channels has found: the secondary shows (1 + scale) times the primary, plus an offset
+        in mm or degrees. Axes that are not named show the same.
     payload_range_kg : (float, float)
         A little below zero, for the noise of the load cell, to the load with which the couch was calibrated.
     """
@@ -261,6 +264,8 @@ class Settings:
     client_limit_s: float = 0.250
     enable_limit_s: float = 0.150
     secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    secondary_scale: dict[str, float] = field(default_factory=dict)
+    secondary_offset: dict[str, float] = field(default_factory=dict)
     secondary_lag_default_s: float = 0.020
     disagreement_moving_mm: float = 1.0
     disagreement_moving_deg: float = 0.3

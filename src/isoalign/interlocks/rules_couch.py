@@ -104,7 +104,8 @@ def path(inputs: Inputs, settings: Settings, now_s: float) -> Trouble | None:
 def _disagreement(report: CouchReport, settings: Settings, linear: float, angular: float) -> Trouble | None:
     for axis in report.axes:
         lag_s = settings.secondary_lag_s.get(axis.axis, settings.secondary_lag_default_s)
-        expected = axis.primary - axis.velocity * lag_s
+        scale = 1.0 + settings.secondary_scale.get(axis.axis, 0.0)
+        expected = settings.secondary_offset.get(axis.axis, 0.0) + scale * axis.primary - axis.velocity * lag_s
         apart = abs(axis.secondary - expected)
         if not apart <= choose(axis.axis, linear, angular):
             return Trouble(f"the two channels of {axis.axis} are {apart:.2f} {axis.unit} apart")

@@ -31,6 +31,10 @@ from isoalign.reports.slices import slice_views
 from isoalign.reports.views import match_views
 
 if TYPE_CHECKING:
+    from isoalign.reports.channels_report import channels_document, channels_table
+    from isoalign.reports.daily_report import daily_document, daily_table
+    from isoalign.reports.detector_report import detector_document, detector_table
+    from isoalign.reports.kinematics_report import kinematics_document, kinematics_table
     from isoalign.reports.pdf_report import write_pdf
     from isoalign.reports.walkout_report import walkout_document, walkout_table
     from isoalign.reports.winston_lutz_report import winston_lutz_document, winston_lutz_table
@@ -45,10 +49,18 @@ __all__ = [
     "Paragraph",
     "Plot",
     "ReportNotWritable",
+    "channels_document",
+    "channels_table",
     "columns_table",
     "conversion_table",
     "couch_shift_summary",
+    "daily_document",
+    "daily_table",
+    "detector_document",
+    "detector_table",
     "document_group",
+    "kinematics_document",
+    "kinematics_table",
     "match_report_html",
     "match_summary",
     "match_to_json",
@@ -71,6 +83,14 @@ __all__ = [
 
 # loaded on first use: they bring page layout and the calibrations, which a table on a terminal does not need
 _LAZY = {
+    "channels_document": "channels_report",
+    "channels_table": "channels_report",
+    "daily_document": "daily_report",
+    "daily_table": "daily_report",
+    "detector_document": "detector_report",
+    "detector_table": "detector_report",
+    "kinematics_document": "kinematics_report",
+    "kinematics_table": "kinematics_report",
     "walkout_document": "walkout_report",
     "walkout_table": "walkout_report",
     "winston_lutz_document": "winston_lutz_report",

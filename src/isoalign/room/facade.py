@@ -20,7 +20,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from isoalign.devices.client import DeviceClient
-from isoalign.devices.status import DIRECT
+from isoalign.devices.status import DIRECT, NORMAL
+from isoalign.errors import RemoteError
 from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_table
 from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
@@ -36,10 +37,15 @@ __all__ = ["Room", "open_room", "read_beam_images"]
 T = TypeVar("T")
 
 PENDANT_HEARD_S = 5.0
+AFTER_STOP_S = 2.2
+"""The daemon keeps what it sees until two seconds after a stop."""
+STOP_TEST = "stop test"
+HOLD_CODE = "device.hold"
 BALL_BEARING = "ball-bearing"
+CUBE = "cube"
 EMPTY = "empty"
 TWO_BALLS = "two-balls"
-SCENES = (EMPTY, BALL_BEARING, TWO_BALLS)
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE)
 TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
 """Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
@@ -61,8 +67,8 @@ def open_room(
     config : path, optional
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
-        Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers)
-        or "two-balls" (for the axis of the couch). Without it the machines that the
+        Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers),
+        "two-balls" (for the axis of the couch) or "cube" (for the daily check). Without it the machines that the
         configuration names are driven.
     seed : int
         Of the simulated noise.
@@ -154,13 +160,74 @@ class Room:
                     on_progress(progress)
             return await self._couch.position()
 
+        return self._with_bar(move)
+
+    def travel(self) -> dict[str, tuple[float, float]]:
+        """Axis -> least and greatest value to which the couch may go, IEC 61217, mm and degrees."""
+        couch = self.settings.couch
+        return {} if couch is None else dict(couch.travel.limits().ranges)
+
+    def stop_on_the_way(
+        self,
+        target: TableTopPosition,
+        *,
+        at_fraction: float = 0.5,
+        speed: str = NORMAL,
+        on_progress: Callable[[MoveProgress], None] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Move the couch, stop it at a part of its way, and return what was seen around the stop.
+
+        Afterwards the stop is cleared, so that the next motion needs no other act.
+
+        Parameters
+        ----------
+        target : TableTopPosition
+        at_fraction : float
+            0 to 1.
+        speed : str
+            "service", "normal" or "fast".
+        on_progress : callable, optional
+
+        Returns
+        -------
+        list of dict
+            Samples from 2 s before to 2 s after, as :meth:`isoalign.devices.client.DeviceClient.fault_record` has them.
+
+        Raises
+        ------
+        RemoteError
+            When the motion ended in any other way.
+        """
+
+        async def work() -> list[dict[str, Any]]:
+            plan = await self._devices.prepare(target, speed=speed)
+            try:
+                async with aclosing(self._devices.execute(plan)) as progress:
+                    async for step in progress:
+                        if on_progress is not None:
+                            moved = MoveProgress(step.position, step.elapsed_s, step.expected_s, step.fraction)
+                            on_progress(moved)
+                        if step.fraction >= at_fraction:
+                            await self._devices.hold(STOP_TEST)
+            except RemoteError as error:
+                if error.remote_code != HOLD_CODE:
+                    raise
+            await asyncio.sleep(AFTER_STOP_S)
+            samples = (await self._devices.fault_record())["samples"]
+            await self._devices.clear(STOP_TEST, "calibration")
+            return list(samples)
+
+        return self._with_bar(work)
+
+    def _with_bar(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a motion while the enable bar is held; in a simulated room it is pressed for the script."""
         if self.simulation is None:
-            return self._run(move())
+            return self._run(work())
         self._run(self._couch_hears_pendant())
         pendant = self.simulation.control("pendant")
         pendant.ask("press")
         try:
-            return self._run(move())
+            return self._run(work())
         finally:
             pendant.ask("release")
 
@@ -232,10 +299,10 @@ class Room:
 
 def _balls_of(scene: str, setup: TableTopPosition) -> tuple[Ball, ...]:
     """What lies on the couch, with the couch at its set-up position."""
-    from isoalign.calibration import WALK_OUT_BALL_RADIUS_MM, built_in_phantom
+    from isoalign.calibration import WALK_OUT_BALL_RADIUS_MM, built_in_phantom, cube_phantom
 
-    if scene == BALL_BEARING:
-        phantom = built_in_phantom()
+    if scene in {BALL_BEARING, CUBE}:
+        phantom = built_in_phantom() if scene == BALL_BEARING else cube_phantom()
         centres, radius_mm = phantom.centres_mm, phantom.radius_mm
     elif scene == TWO_BALLS:
         centres, radius_mm = np.array(TWO_BALLS_MM), WALK_OUT_BALL_RADIUS_MM

@@ -246,6 +246,20 @@ def test_lag_of_the_second_channel_is_aligned(settings: Settings, inputs_at: Mak
         assert ("channels-moving" in {f.rule_id for f in verdict.open}) is trips
 
 
+def test_scale_and_offset_of_the_second_channel_are_taken_off(
+    settings: Settings, inputs_at: Make, spoil_axis: Make
+) -> None:
+    """At 700 mm a scale of 1000 ppm shows 0.7 mm and an offset adds: fine when known, trouble when not."""
+    standing = {"primary": 700.0, "secondary": 700.5, "velocity": 0.0}
+    for scale, offset, trips in ((1e-3, -0.2, False), (1e-3, 0.2, True), (-1e-3, -0.2, True), (0.0, 0.0, True)):
+        found = replace(settings, secondary_scale={"longitudinal": scale}, secondary_offset={"longitudinal": offset})
+        monitor = cleared(settings, inputs_at)
+        monitor.settings = found
+        for now_s in (10.0, 10.4):
+            verdict = monitor.evaluate(spoil_axis(inputs_at(now_s, IDLE), "longitudinal", **standing), now_s)
+        assert ("channels-standing" in {f.rule_id for f in verdict.open}) is trips
+
+
 def test_table_is_complete() -> None:
     identifiers = [rule.rule_id for rule in RULES]
     assert len(set(identifiers)) == len(identifiers)
