@@ -31,8 +31,8 @@ import numpy as np
 
 from isoalign.dicom.archive import orthanc_configuration
 from isoalign.dicom.errors import AssociationAborted, AssociationRefused, PeerUnreachable
-from isoalign.dicom.node import NodeSettings, Peer, echo, send
-from isoalign.dicom.objects import build_case, read_file, write_file
+from isoalign.dicom.node import NodeSettings, Peer, WholeFile, echo, send
+from isoalign.dicom.objects import build_case, write_file
 from isoalign.geometry import PatientPosition
 from isoalign.records import Patient, Structure, Volume
 
@@ -213,7 +213,7 @@ def storescu(peer: Peer, files: list[Path], pdu_bytes: int) -> float:
 def own_sender(peer: Peer, files: list[Path], pdu_bytes: int) -> float:
     """Seconds that this node takes, reading of the files included."""
     began = time.monotonic()
-    results = send(peer, map(read_file, files), NodeSettings("STUDY", send_pdu_bytes=pdu_bytes))
+    results = send(peer, map(WholeFile.read, files), NodeSettings("STUDY", send_pdu_bytes=pdu_bytes))
     if {one.status for one in results} != {0x0000}:
         raise SystemExit("an object was not stored")
     return time.monotonic() - began

@@ -23,15 +23,15 @@ class Index:
     def __init__(self) -> None:
         self.rows: dict[str, IndexEntry] = {}
 
-    def add_instance(self, entry: IndexEntry) -> None:
-        self.rows[entry.sop_instance_uid] = entry
+    def add_instances(self, entries: Sequence[IndexEntry]) -> None:
+        self.rows.update({entry.sop_instance_uid: entry for entry in entries})
 
     def instance_uids(self) -> set[str]:
         return set(self.rows)
 
     def reconcile(self, *, add: Sequence[IndexEntry], forget: Sequence[str]) -> None:
-        for entry in add:
-            self.add_instance(entry)
+        if add:
+            self.add_instances(add)
         for uid in forget:
             del self.rows[uid]
 
@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_nothing_behind(case: CaseDatasets, tmp_path: Path, m
 
 def test_an_object_that_is_not_indexed_is_not_acknowledged_until_it_is(case: CaseDatasets, tmp_path: Path) -> None:
     class Broken(Index):
-        def add_instance(self, entry: IndexEntry) -> None:
+        def add_instances(self, entries: Sequence[IndexEntry]) -> None:
             raise DatabaseUnavailable("disk I/O error")
 
     with pytest.raises(DatabaseUnavailable):

@@ -53,7 +53,7 @@ def read_bytes(content: bytes, name: str) -> FileDataset:
     try:
         dataset = pydicom.dcmread(BytesIO(content))
         shortened = _shortened_element(dataset, len(content))
-    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, NotImplementedError, RecursionError) as error:
         raise TruncatedFile(f"{name} ends inside its data or is damaged: {error}", file=name) from error
     if shortened is not None:
         tag, found, needed = shortened
