@@ -292,9 +292,8 @@ def report_stores(sent: list[dict[str, Any]]) -> bool:
     lost, once = sum(one["lost"] for one in sent), sum(one["once"] for one in sent)
     count, took_s = sum(one["sent"] for one in sent), sum(one["took_s"] for one in sent)
     print(f"stores: {count} over {ASSOCIATIONS} associations, {count / took_s:.0f} a second, {lost} answers lost")
-    print(
-        f"        {once} counted exactly once by the peer; failures: {[text for one in sent for text in one['failures']]}"
-    )
+    failures = [text for one in sent for text in one["failures"]]
+    print(f"        {once} counted exactly once by the peer; failures: {failures}")
     return lost == 0 and once == count
 
 

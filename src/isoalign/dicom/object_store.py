@@ -31,7 +31,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from isoalign.dicom import identity
 from isoalign.dicom.errors import ConflictingInstance, InstanceRefused, UnknownInstance
-from isoalign.dicom.objects.attributes import attribute_name, text
+from isoalign.dicom.objects.attributes import attribute_name
 from isoalign.dicom.objects.files import read_file
 from isoalign.dicom.ports import IndexEntry, InstanceIndex
 
@@ -55,6 +55,7 @@ HEADER_KEYWORDS = [
     "PatientPosition",
 ]
 HEADER_TAGS = [Tag(keyword) for keyword in HEADER_KEYWORDS]
+KEYWORD_OF = dict(zip(map(int, HEADER_TAGS), HEADER_KEYWORDS, strict=True))
 INSTANCE_ELEMENT = b"\x02\x00\x03\x00UI"
 """How Media Storage SOP Instance UID begins in a file; its length and value follow."""
 MODALITIES = {
@@ -211,10 +212,10 @@ class ObjectStore:
         if not identity.is_uid(sop_instance_uid):
             raise InstanceRefused("the SOP Instance UID is not a UID", status=STATUS_INVALID_INSTANCE)
         header = _header_of(encoded, transfer_syntax_uid)
-        if text(header, "SOPInstanceUID") != sop_instance_uid or text(header, "SOPClassUID") != sop_class_uid:
+        if header.text("SOPInstanceUID") != sop_instance_uid or header.text("SOPClassUID") != sop_class_uid:
             raise InstanceRefused("the UIDs in the command and in the data set differ", status=STATUS_DATASET_MISMATCH)
         if inspect is not None:
-            inspect(header)
+            inspect(header.dataset)
         parts = (_file_start(sop_class_uid, sop_instance_uid, transfer_syntax_uid), encoded)
         target = self._folder / f"{sop_instance_uid}.dcm"
         partial = self._write_partial(parts)
@@ -312,27 +313,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _entry(header: Dataset, file_name: str, parts: Sequence[bytes]) -> IndexEntry:
+def _entry(header: _Header, file_name: str, parts: Sequence[bytes]) -> IndexEntry:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     return IndexEntry(
-        sop_instance_uid=text(header, "SOPInstanceUID"),
-        sop_class_uid=text(header, "SOPClassUID"),
-        study_instance_uid=text(header, "StudyInstanceUID"),
-        series_instance_uid=text(header, "SeriesInstanceUID"),
+        sop_instance_uid=header.text("SOPInstanceUID"),
+        sop_class_uid=header.text("SOPClassUID"),
+        study_instance_uid=header.text("StudyInstanceUID"),
+        series_instance_uid=header.text("SeriesInstanceUID"),
         file_name=file_name,
         sha256=digest.hexdigest(),
         size_bytes=sum(map(len, parts)),
     )
 
 
-def _remark(header: Dataset, sop_class_uid: str) -> str:
+def _remark(header: _Header, sop_class_uid: str) -> str:
     """What does not fit the SOP class, although the object can be kept."""
-    expected, found = MODALITIES.get(sop_class_uid, ""), text(header, "Modality")
+    expected, found = MODALITIES.get(sop_class_uid, ""), header.text("Modality")
     if expected and found != expected:
         return f"Modality (0008,0060) is {found[:16] or 'empty'}, not {expected}"
-    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not text(header, keyword)]
+    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not header.text(keyword)]
     return f"{attribute_name(missing[0])} is empty" if missing else ""
 
 
@@ -370,24 +371,37 @@ def _around_instance(sop_class_uid: str, transfer_syntax_uid: str, length: int) 
     return whole[:place], whole[place + length + length % 2 :]
 
 
-def _header_of_file(content: bytes) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The attributes that matter here, and each of them as text (absent or empty ones may be missing)."""
+
+    dataset: Dataset
+    texts: dict[str, str]
+
+    def text(self, keyword: str) -> str:
+        return self.texts.get(keyword, "")
+
+
+def _header_of_file(content: bytes) -> _Header:
     return _header(lambda: pydicom.dcmread(BytesIO(content), specific_tags=list(HEADER_TAGS)))
 
 
-def _header_of(encoded: bytes, transfer_syntax_uid: str) -> Dataset:
+def _header_of(encoded: bytes, transfer_syntax_uid: str) -> _Header:
     is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
     return _header(lambda: read_dataset(BytesIO(encoded), is_implicit, True, specific_tags=list(HEADER_TAGS)))
 
 
-def _header(read: Callable[[], Dataset]) -> Dataset:
-    """The attributes that matter here; ``read`` walks through the whole data set for them."""
+def _header(read: Callable[[], Dataset]) -> _Header:
+    """What ``read`` finds; it walks through the whole data set."""
     try:
-        header = read()
-        for element in header:
-            str(element.value)
+        dataset = read()
+        texts = {
+            KEYWORD_OF.get(int(element.tag), ""): "" if element.is_empty else str(element.value).strip()
+            for element in dataset
+        }
     except UNREADABLE as error:
         raise InstanceRefused("the data set cannot be decoded", status=STATUS_CANNOT_UNDERSTAND) from error
-    return header
+    return _Header(dataset, texts)
 
 
 def _same_object(one: Path, other: Path) -> bool:
