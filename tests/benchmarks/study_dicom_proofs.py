@@ -320,8 +320,9 @@ def report(found: dict[tuple[Any, ...], dict[str, Any]]) -> bool:
         served_s, taken = max(one["served_s"] for one in several), max(one["memory_bytes"] for one in several)
         partial, wrong = sum(one["partial"] for one in several), sum(one.get("wrong", 0) for one in several)
         threads, descriptors = max(one["threads"] for one in several), max(one["descriptors"] for one in several)
+        count = sum(one["count"] for one in several)
         print(
-            f"{' of '.join(part)}: {sum(one['count'] for one in several)}; genuine peers served within {served_s:.2f} s, "
+            f"{' of '.join(part)}: {count}; genuine peers served within {served_s:.2f} s, "
             f"memory + {taken / MIB:.1f} MiB at most, afterwards {threads} threads and {descriptors} descriptors, "
             f"{partial} partial files, {wrong} statuses that must not be {dict(statuses) or ''}"
         )
