@@ -501,13 +501,6 @@ def test_mutated_pdus(room: Room, case: CaseDatasets) -> None:
     run_mutated_pdus(room, case, 2, 150)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_a_hundred_thousand_mutants(room: Room, case: CaseDatasets) -> None:
-    run_mutated_data_sets(room, case, 3, 80_000)
-    run_mutated_pdus(room, case, 4, 20_000)
-
-
 def test_what_is_refused_leaves_the_association_usable(room: Room, case: CaseDatasets) -> None:
     other = Peer("ROOM", "127.0.0.1", room.receiver.port)
     case.ct[1].SOPInstanceUID = case.ct[0].SOPInstanceUID

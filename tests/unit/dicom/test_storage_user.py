@@ -91,12 +91,6 @@ def test_no_response_is_lost_over_three_associations(case: CaseDatasets) -> None
     store_over_three(case, seed=1, each=250)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_no_response_is_lost_in_a_hundred_thousand(case: CaseDatasets) -> None:
-    store_over_three(case, seed=2, each=33_334)
-
-
 @pytest.mark.parametrize("syntax", [IMPLICIT, "1.2.840.10008.1.2.1"])
 def test_a_file_goes_out_as_it_is_where_the_peer_takes_its_syntax(
     case: CaseDatasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str

@@ -41,7 +41,11 @@ PROPOSED_CLASSES = (
     identity.RT_ION_PLAN,
 )
 PROPOSED_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
-"""In one context for each SOP class; the peer chooses. Table 6 of the conformance statement."""
+"""In one context for each SOP class; the peer chooses. Table 6 of the conformance statement.
+
+Before it goes one with implicit VR alone, in which our files go out as they are: where a peer may choose it likes
+explicit VR better, and each file would have to be encoded anew.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,11 @@ def send(
     settings = settings or NodeSettings()
     if calling_ae_title is not None:
         settings = replace(settings, ae_title=calling_ae_title)
-    contexts = [build_context(sop_class, PROPOSED_SYNTAXES) for sop_class in PROPOSED_CLASSES]
+    contexts = [
+        build_context(sop_class, syntaxes)
+        for sop_class in PROPOSED_CLASSES
+        for syntaxes in ([ImplicitVRLittleEndian], PROPOSED_SYNTAXES)
+    ]
     results: list[StoreResult] = []
 
     def note(result: StoreResult) -> None:
