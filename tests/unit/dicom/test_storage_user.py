@@ -252,11 +252,15 @@ def test_a_peer_that_stops_reading_does_not_hold_us_for_ever(case: CaseDatasets)
         assert time.monotonic() - began < 5.0
 
 
+@pytest.mark.parametrize("as_files", [False, True])
 @pytest.mark.parametrize("option", ["+xi", "+xe", "+xb"])
 def test_any_transfer_syntax_that_the_peer_prefers(
-    case: CaseDatasets, tmp_path: Path, option: str, require_program: Callable[[str], Path]
+    case: CaseDatasets, tmp_path: Path, option: str, as_files: bool, require_program: Callable[[str], Path]
 ) -> None:
-    """DCMTK's storescp prefers implicit, explicit little endian or explicit big endian; the pixels stay the same."""
+    """DCMTK's storescp prefers implicit, explicit little endian or explicit big endian; the pixels stay the same.
+
+    Files go out in implicit VR, as they are.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -278,16 +282,19 @@ def test_any_transfer_syntax_that_the_peer_prefers(
             except PeerUnreachable:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-        assert {one.status for one in send(peer, case.ct, NodeSettings("ROOM"))} == {0x0000}
+        files = [write_file(one, tmp_path / f"{number}.dcm") for number, one in enumerate(case.ct)]
+        objects = map(WholeFile.read, files) if as_files else case.ct
+        assert {one.status for one in send(peer, objects, NodeSettings("ROOM"))} == {0x0000}
     finally:
         process.terminate()
         process.wait(10)
-    files = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, folder.iterdir())}
-    expected = {"+xi": "1.2.840.10008.1.2", "+xe": "1.2.840.10008.1.2.1", "+xb": "1.2.840.10008.1.2.2"}[option]
-    assert {str(one.file_meta.TransferSyntaxUID) for one in files.values()} == {expected}
+    received = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, folder.iterdir())}
+    expected = {"+xi": IMPLICIT, "+xe": "1.2.840.10008.1.2.1", "+xb": "1.2.840.10008.1.2.2"}[option]
+    expected = IMPLICIT if as_files else expected
+    assert {str(one.file_meta.TransferSyntaxUID) for one in received.values()} == {expected}
     for one in case.ct:
-        np.testing.assert_array_equal(files[str(one.SOPInstanceUID)].pixel_array, one.pixel_array)
-        assert files[str(one.SOPInstanceUID)].Rows == one.Rows
+        np.testing.assert_array_equal(received[str(one.SOPInstanceUID)].pixel_array, one.pixel_array)
+        assert received[str(one.SOPInstanceUID)].Rows == one.Rows
 
 
 def test_the_receiver_and_the_user_agree(case: CaseDatasets, tmp_path: Path) -> None:

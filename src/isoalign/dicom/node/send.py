@@ -6,6 +6,7 @@ Source: DICOM PS3.4 B.2.3; status handling: tables 7 and 8 of the conformance st
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +44,8 @@ PROPOSED_CLASSES = (
 PROPOSED_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 """In one context for each SOP class; the peer chooses. Table 6 of the conformance statement.
 
-Before it goes one with implicit VR alone, in which our files go out as they are: where a peer may choose it likes
-explicit VR better, and each file would have to be encoded anew.
+Where files are sent, one with implicit VR alone goes before it, in which they go out as they are: most peers like
+explicit VR better where they may choose, and each file would have to be encoded anew.
 """
 
 
@@ -126,11 +127,10 @@ def send(
     settings = settings or NodeSettings()
     if calling_ae_title is not None:
         settings = replace(settings, ae_title=calling_ae_title)
-    contexts = [
-        build_context(sop_class, syntaxes)
-        for sop_class in PROPOSED_CLASSES
-        for syntaxes in ([ImplicitVRLittleEndian], PROPOSED_SYNTAXES)
-    ]
+    waiting = iter(datasets)
+    first = next(waiting, None)
+    several = ([ImplicitVRLittleEndian], PROPOSED_SYNTAXES) if isinstance(first, WholeFile) else (PROPOSED_SYNTAXES,)
+    contexts = [build_context(sop_class, syntaxes) for sop_class in PROPOSED_CLASSES for syntaxes in several]
     results: list[StoreResult] = []
 
     def note(result: StoreResult) -> None:
@@ -141,7 +141,7 @@ def send(
             on_progress(len(results))
 
     with association(peer, settings, contexts) as established:
-        for one in datasets:
+        for one in waiting if first is None else itertools.chain((first,), waiting):
             if cancelled():
                 raise RetrieveCancelled("sending was cancelled")
             dataset = one.dataset if isinstance(one, WholeFile) else one
