@@ -42,10 +42,11 @@ PROPOSED_CLASSES = (
     identity.RT_ION_PLAN,
 )
 PROPOSED_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
-"""In one context for each SOP class; the peer chooses. Table 6 of the conformance statement.
+"""In one context for each SOP class; the peer chooses. Table 6 of the conformance statement."""
+SYNTAXES_OF_FILES: list[str | UID] = [ImplicitVRLittleEndian]
+"""Where files are sent, a context with these goes before it, in which they go out as they are.
 
-Where files are sent, one with implicit VR alone goes before it, in which they go out as they are: most peers like
-explicit VR better where they may choose, and each file would have to be encoded anew.
+Most peers like explicit VR better where they may choose, and each file would have to be encoded anew.
 """
 
 
@@ -129,7 +130,7 @@ def send(
         settings = replace(settings, ae_title=calling_ae_title)
     waiting = iter(datasets)
     first = next(waiting, None)
-    several = ([ImplicitVRLittleEndian], PROPOSED_SYNTAXES) if isinstance(first, WholeFile) else (PROPOSED_SYNTAXES,)
+    several = (SYNTAXES_OF_FILES, PROPOSED_SYNTAXES) if isinstance(first, WholeFile) else (PROPOSED_SYNTAXES,)
     contexts = [build_context(sop_class, syntaxes) for sop_class in PROPOSED_CLASSES for syntaxes in several]
     results: list[StoreResult] = []
 
