@@ -127,7 +127,7 @@ class ObjectStore:
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob("*.part"):
             partial.unlink()
-        self._known = {path.stem: path for path in folder.glob("*.dcm")}
+        self._known = {path.stem for path in folder.glob("*.dcm")}
         _sync_folder(folder)
         # whole, synced and indexed: what may be acknowledged
         self._settled = set(self._known)
@@ -136,18 +136,19 @@ class ObjectStore:
 
     def _rebuild(self, index: InstanceIndex) -> None:
         rows = index.instance_uids()
-        lost = rows - self._known.keys()
+        lost = rows - self._known
         for uid in lost:
             log.error("an instance in the index has no file", sop_instance_uid=uid)
         found = []
-        for uid in self._known.keys() - rows:
-            content = self._known[uid].read_bytes()
+        for uid in self._known - rows:
+            path = self._file_of(uid)
+            content = path.read_bytes()
             try:
                 header = _header_of_file(content)
             except InstanceRefused:
-                log.exception("a file in the store cannot be read", file=self._known[uid].name)
+                log.exception("a file in the store cannot be read", file=path.name)
                 continue
-            found.append(_entry(header, self._known[uid].name, (content,)))
+            found.append(_entry(header, path.name, (content,)))
         index.reconcile(add=found, forget=sorted(lost))
         self._settled = index.instance_uids()
 
@@ -167,11 +168,12 @@ class ObjectStore:
         ------
         UnknownInstance
         """
-        with self._lock:
-            found = self._known.get(sop_instance_uid)
-        if found is None:
+        if sop_instance_uid not in self:
             raise UnknownInstance(f"instance {sop_instance_uid} is not in the store", sop_instance_uid=sop_instance_uid)
-        return found
+        return self._file_of(sop_instance_uid)
+
+    def _file_of(self, sop_instance_uid: str) -> Path:
+        return self._folder / f"{sop_instance_uid}.dcm"
 
     def read(self, sop_instance_uid: str) -> FileDataset:
         """The dataset of an instance.
@@ -217,14 +219,14 @@ class ObjectStore:
         if inspect is not None:
             inspect(header.dataset)
         parts = (_file_start(sop_class_uid, sop_instance_uid, transfer_syntax_uid), encoded)
-        target = self._folder / f"{sop_instance_uid}.dcm"
+        target = self._file_of(sop_instance_uid)
         partial = self._write_partial(parts)
         try:
             with self._lock:
                 is_new = sop_instance_uid not in self._known
                 if is_new:
                     partial.replace(target)
-                    self._known[sop_instance_uid] = target
+                    self._known.add(sop_instance_uid)
             if not is_new:
                 self._require_same(target, partial, sop_instance_uid)
                 partial.unlink()
