@@ -13,8 +13,9 @@ import os
 import struct
 import threading
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -23,12 +24,14 @@ import structlog
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
+from pydicom.tag import Tag
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from isoalign.dicom import identity
 from isoalign.dicom.errors import ConflictingInstance, InstanceRefused, UnknownInstance
-from isoalign.dicom.objects.attributes import attribute_name, text
+from isoalign.dicom.objects.attributes import attribute_name
 from isoalign.dicom.objects.files import read_file
 from isoalign.dicom.ports import IndexEntry, InstanceIndex
 
@@ -51,6 +54,10 @@ HEADER_KEYWORDS = [
     "PatientBirthDate",
     "PatientPosition",
 ]
+HEADER_TAGS = [Tag(keyword) for keyword in HEADER_KEYWORDS]
+KEYWORD_OF = dict(zip(map(int, HEADER_TAGS), HEADER_KEYWORDS, strict=True))
+INSTANCE_ELEMENT = b"\x02\x00\x03\x00UI"
+"""How Media Storage SOP Instance UID begins in a file; its length and value follow."""
 MODALITIES = {
     identity.CT_IMAGE: "CT",
     identity.RT_IMAGE: "RTIMAGE",
@@ -90,6 +97,15 @@ class StoredInstance:
     remark: str = ""
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Objects under their final names that are made durable and indexed together."""
+
+    entries: list[IndexEntry] = field(default_factory=list)
+    is_done: bool = False
+    error: Exception | None = None
+
+
 class ObjectStore:
     """A folder of DICOM files, one per SOP Instance UID. Safe for use from several threads.
 
@@ -106,10 +122,12 @@ class ObjectStore:
         self._index = index
         self._lock = threading.Lock()
         self._serial = 0
+        self._batch = _Batch()
+        self._settling = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob("*.part"):
             partial.unlink()
-        self._known = {path.stem: path for path in folder.glob("*.dcm")}
+        self._known = {path.stem for path in folder.glob("*.dcm")}
         _sync_folder(folder)
         # whole, synced and indexed: what may be acknowledged
         self._settled = set(self._known)
@@ -118,18 +136,19 @@ class ObjectStore:
 
     def _rebuild(self, index: InstanceIndex) -> None:
         rows = index.instance_uids()
-        lost = rows - self._known.keys()
+        lost = rows - self._known
         for uid in lost:
             log.error("an instance in the index has no file", sop_instance_uid=uid)
         found = []
-        for uid in self._known.keys() - rows:
-            content = self._known[uid].read_bytes()
+        for uid in self._known - rows:
+            path = self._file_of(uid)
+            content = path.read_bytes()
             try:
-                header = _header(content)
+                header = _header_of_file(content)
             except InstanceRefused:
-                log.exception("a file in the store cannot be read", file=self._known[uid].name)
+                log.exception("a file in the store cannot be read", file=path.name)
                 continue
-            found.append(_entry(header, self._known[uid].name, content))
+            found.append(_entry(header, path.name, (content,)))
         index.reconcile(add=found, forget=sorted(lost))
         self._settled = index.instance_uids()
 
@@ -149,11 +168,12 @@ class ObjectStore:
         ------
         UnknownInstance
         """
-        with self._lock:
-            found = self._known.get(sop_instance_uid)
-        if found is None:
+        if sop_instance_uid not in self:
             raise UnknownInstance(f"instance {sop_instance_uid} is not in the store", sop_instance_uid=sop_instance_uid)
-        return found
+        return self._file_of(sop_instance_uid)
+
+    def _file_of(self, sop_instance_uid: str) -> Path:
+        return self._folder / f"{sop_instance_uid}.dcm"
 
     def read(self, sop_instance_uid: str) -> FileDataset:
         """The dataset of an instance.
@@ -193,29 +213,49 @@ class ObjectStore:
         """
         if not identity.is_uid(sop_instance_uid):
             raise InstanceRefused("the SOP Instance UID is not a UID", status=STATUS_INVALID_INSTANCE)
-        content = _file_bytes(encoded, sop_class_uid, sop_instance_uid, transfer_syntax_uid)
-        header = _header(content)
-        if text(header, "SOPInstanceUID") != sop_instance_uid or text(header, "SOPClassUID") != sop_class_uid:
+        header = _header_of(encoded, transfer_syntax_uid)
+        if header.text("SOPInstanceUID") != sop_instance_uid or header.text("SOPClassUID") != sop_class_uid:
             raise InstanceRefused("the UIDs in the command and in the data set differ", status=STATUS_DATASET_MISMATCH)
         if inspect is not None:
-            inspect(header)
-        target = self._folder / f"{sop_instance_uid}.dcm"
-        partial = self._write_partial(content)
+            inspect(header.dataset)
+        parts = (_file_start(sop_class_uid, sop_instance_uid, transfer_syntax_uid), encoded)
+        target = self._file_of(sop_instance_uid)
+        partial = self._write_partial(parts)
         try:
             with self._lock:
                 is_new = sop_instance_uid not in self._known
                 if is_new:
                     partial.replace(target)
-                    self._known[sop_instance_uid] = target
-                else:
-                    self._require_same(self._known[sop_instance_uid], partial, sop_instance_uid)
-                if sop_instance_uid not in self._settled:
-                    _sync_folder(self._folder)
-                    self._remember(header, target, content if is_new else target.read_bytes())
-                    self._settled.add(sop_instance_uid)
-        finally:
+                    self._known.add(sop_instance_uid)
+            if not is_new:
+                self._require_same(target, partial, sop_instance_uid)
+                partial.unlink()
+        except BaseException:
             partial.unlink(missing_ok=True)
+            raise
+        if sop_instance_uid not in self._settled:
+            self._settle(_entry(header, target.name, parts if is_new else (target.read_bytes(),)))
         return StoredInstance(sop_instance_uid, sop_class_uid, target, is_new, _remark(header, sop_class_uid))
+
+    def _settle(self, entry: IndexEntry) -> None:
+        """Sync the folder and index an object, together with those that other threads have renamed meanwhile."""
+        with self._lock:
+            batch = self._batch
+            batch.entries.append(entry)
+        with self._settling:
+            if not batch.is_done:
+                with self._lock:
+                    self._batch = _Batch()
+                try:
+                    _sync_folder(self._folder)
+                    if self._index is not None:
+                        self._index.add_instances(batch.entries)
+                    self._settled.update(one.sop_instance_uid for one in batch.entries)
+                except Exception as error:  # noqa: BLE001 - for each thread of the batch
+                    batch.error = error
+                batch.is_done = True
+        if batch.error is not None:
+            raise batch.error
 
     def put_dataset(self, dataset: Dataset) -> StoredInstance:
         """Keep an object that did not come over the network.
@@ -237,23 +277,20 @@ class ObjectStore:
             transfer_syntax_uid=str(meta.TransferSyntaxUID),
         )
 
-    def _write_partial(self, content: bytes) -> Path:
+    def _write_partial(self, parts: Iterable[bytes]) -> Path:
         with self._lock:
             self._serial += 1
             partial = self._folder / f"{os.getpid()}-{self._serial}.part"
         try:
             with partial.open("xb") as file:
-                file.write(content)
+                for part in parts:
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
             partial.unlink(missing_ok=True)
             raise
         return partial
-
-    def _remember(self, header: Dataset, target: Path, content: bytes) -> None:
-        if self._index is not None:
-            self._index.add_instance(_entry(header, target.name, content))
 
     def _require_same(self, known: Path, partial: Path, sop_instance_uid: str) -> None:
         if _same_object(known, partial):
@@ -277,24 +314,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _entry(header: Dataset, file_name: str, content: bytes) -> IndexEntry:
+def _entry(header: _Header, file_name: str, parts: Sequence[bytes]) -> IndexEntry:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
     return IndexEntry(
-        sop_instance_uid=text(header, "SOPInstanceUID"),
-        sop_class_uid=text(header, "SOPClassUID"),
-        study_instance_uid=text(header, "StudyInstanceUID"),
-        series_instance_uid=text(header, "SeriesInstanceUID"),
+        sop_instance_uid=header.text("SOPInstanceUID"),
+        sop_class_uid=header.text("SOPClassUID"),
+        study_instance_uid=header.text("StudyInstanceUID"),
+        series_instance_uid=header.text("SeriesInstanceUID"),
         file_name=file_name,
-        sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
+        sha256=digest.hexdigest(),
+        size_bytes=sum(map(len, parts)),
     )
 
 
-def _remark(header: Dataset, sop_class_uid: str) -> str:
+def _remark(header: _Header, sop_class_uid: str) -> str:
     """What does not fit the SOP class, although the object can be kept."""
-    expected, found = MODALITIES.get(sop_class_uid, ""), text(header, "Modality")
+    expected, found = MODALITIES.get(sop_class_uid, ""), header.text("Modality")
     if expected and found != expected:
         return f"Modality (0008,0060) is {found[:16] or 'empty'}, not {expected}"
-    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not text(header, keyword)]
+    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not header.text(keyword)]
     return f"{attribute_name(missing[0])} is empty" if missing else ""
 
 
@@ -305,11 +345,20 @@ def _without_meta(content: bytes) -> bytes:
     return content[144 + length :]
 
 
-def _file_bytes(encoded: bytes, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+def _file_start(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble and file meta information of a file."""
+    before, after = _around_instance(sop_class_uid, transfer_syntax_uid, len(sop_instance_uid))
+    value = sop_instance_uid.encode("ascii")
+    return before + value + b"\0" * (len(value) % 2) + after
+
+
+@lru_cache(maxsize=512)
+def _around_instance(sop_class_uid: str, transfer_syntax_uid: str, length: int) -> tuple[bytes, bytes]:
+    """What stands before and after an instance UID of this length; the library takes a millisecond for it."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    meta.MediaStorageSOPInstanceUID = UID("1" * length)
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = identity.IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = identity.IMPLEMENTATION_VERSION_NAME
@@ -318,18 +367,42 @@ def _file_bytes(encoded: bytes, sop_class_uid: str, sop_instance_uid: str, trans
     buffer.is_implicit_VR = False
     buffer.write(b"\x00" * 128 + b"DICM")
     write_file_meta_info(buffer, meta)
-    buffer.write(encoded)
-    return bytes(buffer.getvalue())
+    whole = buffer.getvalue()
+    place = whole.index(INSTANCE_ELEMENT) + len(INSTANCE_ELEMENT) + 2
+    return whole[:place], whole[place + length + length % 2 :]
 
 
-def _header(content: bytes) -> Dataset:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The attributes that matter here, and each of them as text (absent or empty ones may be missing)."""
+
+    dataset: Dataset
+    texts: dict[str, str]
+
+    def text(self, keyword: str) -> str:
+        return self.texts.get(keyword, "")
+
+
+def _header_of_file(content: bytes) -> _Header:
+    return _header(lambda: pydicom.dcmread(BytesIO(content), specific_tags=list(HEADER_TAGS)))
+
+
+def _header_of(encoded: bytes, transfer_syntax_uid: str) -> _Header:
+    is_implicit = transfer_syntax_uid == ImplicitVRLittleEndian
+    return _header(lambda: read_dataset(BytesIO(encoded), is_implicit, True, specific_tags=list(HEADER_TAGS)))
+
+
+def _header(read: Callable[[], Dataset]) -> _Header:
+    """What ``read`` finds; it walks through the whole data set."""
     try:
-        header = pydicom.dcmread(BytesIO(content), specific_tags=list(HEADER_KEYWORDS))
-        for keyword in HEADER_KEYWORDS:
-            text(header, keyword)
+        dataset = read()
+        texts = {
+            KEYWORD_OF.get(int(element.tag), ""): "" if element.is_empty else str(element.value).strip()
+            for element in dataset
+        }
     except UNREADABLE as error:
         raise InstanceRefused("the data set cannot be decoded", status=STATUS_CANNOT_UNDERSTAND) from error
-    return header
+    return _Header(dataset, texts)
 
 
 def _same_object(one: Path, other: Path) -> bool:

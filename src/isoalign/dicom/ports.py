@@ -26,8 +26,8 @@ class IndexEntry:
 class InstanceIndex(Protocol):
     """Remembers which instances are on disk. An instance is acknowledged only after it is in here."""
 
-    def add_instance(self, entry: IndexEntry) -> None:
-        """Remember an instance; adding the same one again changes nothing."""
+    def add_instances(self, entries: Sequence[IndexEntry]) -> None:
+        """Remember instances, in one transaction; adding the same one again changes nothing."""
         ...
 
     def instance_uids(self) -> set[str]:

@@ -22,6 +22,7 @@ from isoalign.dicom.node import (
     ReceiverSettings,
     StorageReceiver,
     StoreResult,
+    WholeFile,
     drain_outbox,
     echo,
     request_commitment,
@@ -102,7 +103,7 @@ def send_files(peer: PeerSettings, files: Sequence[Path], settings: NodeSettings
     target = dicom_node.peer(peer)
     echo(target, settings)
     meter = _Meter(len(files), progress)
-    results = send(target, (read_file(one) for one in files), settings, on_progress=meter)
+    results = send(target, map(WholeFile.read, files), settings, on_progress=meter)
     require_stored(results, target)
     return Transfer(len(results), meter.elapsed_s, tuple(_warnings(results)))
 

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from isoalign.storage.engine import writing
 from isoalign.storage.tables import INSTANCES
+
+COLUMN_NAMES = tuple(INSTANCES.c.keys())
+ADD = {
+    "sqlite": sqlite.insert(INSTANCES).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(INSTANCES).on_conflict_do_nothing(),
+}
+"""For each kind of database: add rows whose key is new."""
 
 
 class IndexedFile(Protocol):
@@ -59,10 +67,10 @@ class Instances:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add_instance(self, entry: IndexedFile) -> None:
-        """Remember an instance; adding the same one again changes nothing."""
+    def add_instances(self, entries: Sequence[IndexedFile]) -> None:
+        """Remember instances, in one transaction; adding the same one again changes nothing."""
         with writing(self._engine) as connection:
-            _add(connection, entry)
+            _add(connection, entries)
 
     def instance_uids(self) -> set[str]:
         """All that are remembered."""
@@ -74,8 +82,7 @@ class Instances:
         if not (add or forget):
             return
         with writing(self._engine) as connection:
-            for entry in add:
-                _add(connection, entry)
+            _add(connection, add)
             for uid in forget:
                 connection.execute(delete(INSTANCES).where(INSTANCES.c.sop_instance_uid == uid))
 
@@ -86,10 +93,7 @@ class Instances:
             return {row.sop_instance_uid: row.sha256 for row in rows}
 
 
-def _add(connection: Connection, entry: IndexedFile) -> None:
-    known = connection.execute(
-        select(INSTANCES.c.sha256).where(INSTANCES.c.sop_instance_uid == entry.sop_instance_uid)
-    ).first()
-    if known is None:
-        values = {column.name: getattr(entry, column.name) for column in INSTANCES.c}
-        connection.execute(insert(INSTANCES).values(values))
+def _add(connection: Connection, entries: Sequence[IndexedFile]) -> None:
+    if entries:
+        rows = [{name: getattr(entry, name) for name in COLUMN_NAMES} for entry in entries]
+        connection.execute(ADD[connection.dialect.name], rows)

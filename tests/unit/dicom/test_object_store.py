@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,15 +25,15 @@ class Index:
     def __init__(self) -> None:
         self.rows: dict[str, IndexEntry] = {}
 
-    def add_instance(self, entry: IndexEntry) -> None:
-        self.rows[entry.sop_instance_uid] = entry
+    def add_instances(self, entries: Sequence[IndexEntry]) -> None:
+        self.rows.update({entry.sop_instance_uid: entry for entry in entries})
 
     def instance_uids(self) -> set[str]:
         return set(self.rows)
 
     def reconcile(self, *, add: Sequence[IndexEntry], forget: Sequence[str]) -> None:
-        for entry in add:
-            self.add_instance(entry)
+        if add:
+            self.add_instances(add)
         for uid in forget:
             del self.rows[uid]
 
@@ -124,7 +126,7 @@ def test_a_full_disk_leaves_nothing_behind(case: CaseDatasets, tmp_path: Path, m
 
 def test_an_object_that_is_not_indexed_is_not_acknowledged_until_it_is(case: CaseDatasets, tmp_path: Path) -> None:
     class Broken(Index):
-        def add_instance(self, entry: IndexEntry) -> None:
+        def add_instances(self, entries: Sequence[IndexEntry]) -> None:
             raise DatabaseUnavailable("disk I/O error")
 
     with pytest.raises(DatabaseUnavailable):
@@ -160,3 +162,66 @@ def test_own_objects(case: CaseDatasets, tmp_path: Path) -> None:
     assert store.read(str(case.plan.SOPInstanceUID)).IonBeamSequence[0].BeamNumber == 1
     with pytest.raises(UnknownInstance):
         store.path("1.2.3")
+
+
+@pytest.mark.parametrize("uid", ["1.2", "1.23", "2.25." + "9" * 39])
+def test_file_meta_information_is_that_of_the_library(case: CaseDatasets, tmp_path: Path, uid: str) -> None:
+    case.plan.SOPInstanceUID = uid
+    case.plan.file_meta.MediaStorageSOPInstanceUID = uid
+    path = put(ObjectStore(tmp_path / "store"), case.plan)
+    other = tmp_path / "other.dcm"
+    pydicom.dcmwrite(other, case.plan, enforce_file_format=True)
+    assert path.read_bytes() == other.read_bytes()
+
+
+def test_objects_that_come_at_once_settle_together(case: CaseDatasets, tmp_path: Path) -> None:
+    """While the index is busy with the first, the others gather; then they are added in one call."""
+    entered, go_on = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    class Slow(Index):
+        def add_instances(self, entries: Sequence[IndexEntry]) -> None:
+            calls.append(len(entries))
+            entered.set()
+            assert go_on.wait(10)
+            super().add_instances(entries)
+
+    index = Slow()
+    store = ObjectStore(tmp_path, index)
+    threads = [threading.Thread(target=put, args=(store, one)) for one in case.ct]
+    threads[0].start()
+    assert entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 10
+    while len(list(tmp_path.glob("*.dcm"))) < len(case.ct):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.1)  # from its name to the batch
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert calls == [1, len(case.ct) - 1]
+    assert set(index.rows) == {str(one.SOPInstanceUID) for one in case.ct}
+
+
+def test_each_of_a_batch_that_fails_is_refused_and_settles_when_it_comes_again(
+    case: CaseDatasets, tmp_path: Path
+) -> None:
+    class Broken(Index):
+        is_broken = True
+
+        def add_instances(self, entries: Sequence[IndexEntry]) -> None:
+            if self.is_broken:
+                raise DatabaseUnavailable("disk I/O error")
+            super().add_instances(entries)
+
+    index = Broken()
+    store = ObjectStore(tmp_path, index)
+    for one in case.ct[:2]:
+        with pytest.raises(DatabaseUnavailable):
+            put(store, one)
+    index.is_broken = False
+    for one in case.ct[:2]:
+        put(store, one)
+    assert set(index.rows) == {str(one.SOPInstanceUID) for one in case.ct[:2]}

@@ -19,13 +19,14 @@ import pydicom
 import pytest
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from isoalign.dicom import identity
 from isoalign.dicom.errors import NoFreeAssociation, PeerTimeout, PeerUnreachable
-from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, echo, send
+from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, WholeFile, echo, send
 from isoalign.dicom.object_store import ObjectStore
-from isoalign.dicom.objects import CaseDatasets
+from isoalign.dicom.objects import CaseDatasets, write_file
 
 IMPLICIT = "1.2.840.10008.1.2"
 
@@ -90,10 +91,50 @@ def test_no_response_is_lost_over_three_associations(case: CaseDatasets) -> None
     store_over_three(case, seed=1, each=250)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_no_response_is_lost_in_a_hundred_thousand(case: CaseDatasets) -> None:
-    store_over_three(case, seed=2, each=33_334)
+@pytest.mark.parametrize("syntax", [IMPLICIT, "1.2.840.10008.1.2.1"])
+def test_a_file_goes_out_as_it_is_where_the_peer_takes_its_syntax(
+    case: CaseDatasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str
+) -> None:
+    """Otherwise it is encoded anew: the provider takes implicit VR only."""
+    case.ct[0].file_meta.TransferSyntaxUID = syntax
+    path = tmp_path / "one.dcm"
+    pydicom.dcmwrite(path, case.ct[0], implicit_vr=syntax == IMPLICIT, little_endian=True, enforce_file_format=True)
+    received: list[bytes] = []
+    encoded: list[int] = []
+
+    def keep(event: Any) -> int:
+        received.append(event.request.DataSet.getvalue())
+        return 0x0000
+
+    def encode_and_count(*arguments: Any) -> Any:
+        encoded.append(1)
+        return encode(*arguments)
+
+    monkeypatch.setattr("pynetdicom.association.encode", encode_and_count)
+    with provider((evt.EVT_C_STORE, keep)) as peer:
+        (result,) = send(peer, [WholeFile.read(path)], NodeSettings("ROOM"))
+    assert (result.status, result.sop_instance_uid) == (0x0000, str(case.ct[0].SOPInstanceUID))
+    assert received == [encode(case.ct[0], True, True)]
+    assert bool(encoded) == (syntax != IMPLICIT)
+
+
+def test_a_file_whose_meta_information_names_another_instance_is_sent_by_its_data_set(
+    case: CaseDatasets, tmp_path: Path
+) -> None:
+    path = write_file(case.ct[0], tmp_path / "one.dcm")
+    content = path.read_bytes()
+    uid = str(case.ct[0].SOPInstanceUID).encode()
+    other = uid[:-1] + (b"1" if uid[-1:] != b"1" else b"2")
+    path.write_bytes(content.replace(uid, other, 1))
+    named: list[str] = []
+
+    def keep(event: Any) -> int:
+        named.append(str(event.request.AffectedSOPInstanceUID))
+        return 0x0000
+
+    with provider((evt.EVT_C_STORE, keep)) as peer:
+        send(peer, [WholeFile.read(path)], NodeSettings("ROOM"))
+    assert named == [uid.decode()]
 
 
 def test_three_associations_at_a_time(case: CaseDatasets) -> None:
@@ -211,11 +252,15 @@ def test_a_peer_that_stops_reading_does_not_hold_us_for_ever(case: CaseDatasets)
         assert time.monotonic() - began < 5.0
 
 
+@pytest.mark.parametrize("as_files", [False, True])
 @pytest.mark.parametrize("option", ["+xi", "+xe", "+xb"])
 def test_any_transfer_syntax_that_the_peer_prefers(
-    case: CaseDatasets, tmp_path: Path, option: str, require_program: Callable[[str], Path]
+    case: CaseDatasets, tmp_path: Path, option: str, as_files: bool, require_program: Callable[[str], Path]
 ) -> None:
-    """DCMTK's storescp prefers implicit, explicit little endian or explicit big endian; the pixels stay the same."""
+    """DCMTK's storescp prefers implicit, explicit little endian or explicit big endian; the pixels stay the same.
+
+    Files go out in implicit VR, as they are.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -237,16 +282,19 @@ def test_any_transfer_syntax_that_the_peer_prefers(
             except PeerUnreachable:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-        assert {one.status for one in send(peer, case.ct, NodeSettings("ROOM"))} == {0x0000}
+        files = [write_file(one, tmp_path / f"{number}.dcm") for number, one in enumerate(case.ct)]
+        objects = map(WholeFile.read, files) if as_files else case.ct
+        assert {one.status for one in send(peer, objects, NodeSettings("ROOM"))} == {0x0000}
     finally:
         process.terminate()
         process.wait(10)
-    files = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, folder.iterdir())}
-    expected = {"+xi": "1.2.840.10008.1.2", "+xe": "1.2.840.10008.1.2.1", "+xb": "1.2.840.10008.1.2.2"}[option]
-    assert {str(one.file_meta.TransferSyntaxUID) for one in files.values()} == {expected}
+    received = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, folder.iterdir())}
+    expected = {"+xi": IMPLICIT, "+xe": "1.2.840.10008.1.2.1", "+xb": "1.2.840.10008.1.2.2"}[option]
+    expected = IMPLICIT if as_files else expected
+    assert {str(one.file_meta.TransferSyntaxUID) for one in received.values()} == {expected}
     for one in case.ct:
-        np.testing.assert_array_equal(files[str(one.SOPInstanceUID)].pixel_array, one.pixel_array)
-        assert files[str(one.SOPInstanceUID)].Rows == one.Rows
+        np.testing.assert_array_equal(received[str(one.SOPInstanceUID)].pixel_array, one.pixel_array)
+        assert received[str(one.SOPInstanceUID)].Rows == one.Rows
 
 
 def test_the_receiver_and_the_user_agree(case: CaseDatasets, tmp_path: Path) -> None:

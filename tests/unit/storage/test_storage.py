@@ -176,8 +176,8 @@ def entry(uid: str) -> IndexEntry:
 
 
 def test_instances(database: Database) -> None:
-    database.instances.add_instance(entry("1.2.3"))
-    database.instances.add_instance(entry("1.2.3"))
+    database.instances.add_instances([entry("1.2.3")])
+    database.instances.add_instances([entry("1.2.3")])
     assert database.instances.instance_uids() == {"1.2.3"}
     assert database.instances.digests() == {"1.2.3": "0" * 64}
     database.instances.reconcile(add=[entry("1.2.4"), entry("1.2.5")], forget=["1.2.3"])

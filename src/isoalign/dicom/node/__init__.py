@@ -8,7 +8,7 @@ from isoalign.dicom.node.notices import Notice, NoticeKind, NoticeTaker, ignore
 from isoalign.dicom.node.outbox import RetryPolicy, drain_outbox
 from isoalign.dicom.node.receiver import StorageReceiver
 from isoalign.dicom.node.retrieve import RetrieveReport, retrieve
-from isoalign.dicom.node.send import StoreResult, require_stored, send
+from isoalign.dicom.node.send import StoreResult, WholeFile, require_stored, send
 from isoalign.dicom.node.settings import Caller, NodeSettings, Peer, ReceiverSettings
 from isoalign.dicom.node.tls import TlsSettings
 
@@ -31,6 +31,7 @@ __all__ = [
     "StorageReceiver",
     "StoreResult",
     "TlsSettings",
+    "WholeFile",
     "drain_outbox",
     "echo",
     "ignore",

@@ -7,6 +7,7 @@
 * The requestor's reactor thread stays parked while we wait for responses: it can otherwise take a response off the
   queue before the waiting call sees it, and the call runs into its time-out.
 * A time-out leaves the association open, so that it can be released as the conformance statement wants it.
+* Threads are woken instead of polling (:mod:`isoalign.dicom.node.waking`).
 * What follows a request on the same association (a storage commitment report) is sent by the reactor's own thread.
 """
 
@@ -33,6 +34,7 @@ from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits, give
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
+_config.STORE_SEND_CHUNKED_DATASET = True  # a file is sent as it is; a data set still is encoded
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 OBJECT_BYTES = 512 * 1024 * 1024

@@ -17,6 +17,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from isoalign.dicom.node.settings import LARGEST_PDU_BYTES
+from isoalign.dicom.node.waking import LONGEST_SLEEP_S, wake_threads
 
 log = structlog.get_logger()
 
@@ -24,11 +25,16 @@ ASSOCIATION_PDU_BYTES = 65_536
 """Least size that is accepted for any PDU, so that a long association request always fits."""
 PDU_HEADER_BYTES = 6
 P_DATA = 0x04
+KNOWN_PDUS = range(0x01, 0x08)
 UNREAD_MESSAGES = 4
 """Requests that wait for their answer; while there are more, nothing is read and the peer has to wait."""
 LAST_FRAGMENT = 0x02
+SHORT_SLEEP_S = 0.001
+"""Of a thread that has no connection to wait for, or must not read from it."""
 IDLE = "Sta1"
 """DICOM PS3.8 table 9-1: idle, no connection."""
+AWAITING_CLOSE = "Sta13"
+"""DICOM PS3.8 table 9-5: awaiting the end of the connection."""
 CONNECTION_CLOSED = "Evt17"
 """DICOM PS3.8 table 9-10: transport connection closed indication."""
 
@@ -64,6 +70,7 @@ class BoundedSocket(AssociationSocket):
         self, association: Association, limits: ConnectionLimits, *, first_bytes: bytes = b"", **kwargs: Any
     ) -> None:
         super().__init__(association, **kwargs)
+        self._bell = wake_threads(association)
         self._limits = limits
         self._first_bytes = first_bytes
         self._pdu_type: int | None = None
@@ -79,10 +86,22 @@ class BoundedSocket(AssociationSocket):
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to read, and nothing too much to be done before."""
-        if self.assoc.dimse.msg_queue.qsize() > UNREAD_MESSAGES:
+        """Whether there is something to read, and nothing too much to be done before; waits for it a little."""
+        is_busy = self.assoc.dimse.msg_queue.qsize() > UNREAD_MESSAGES
+        connection = self.socket
+        if self._bell is None:
+            return not is_busy and (bool(self._first_bytes) or bool(super().ready))
+        if is_busy or connection is None or not self._is_connected:
+            time.sleep(SHORT_SLEEP_S)
             return False
-        return bool(self._first_bytes) or bool(super().ready)
+        if self._first_bytes or (isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            return True
+        is_ending = self.assoc.dul.state_machine.current_state == AWAITING_CLOSE
+        try:
+            return self._bell.wait(connection, 0.0 if is_ending else LONGEST_SLEEP_S)
+        except (OSError, ValueError):
+            self.event_queue.put(CONNECTION_CLOSED)
+            return False
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read exactly ``nr_bytes``: the header of a PDU and what follows it, in turn. Fewer at the end of the stream.
@@ -92,15 +111,16 @@ class BoundedSocket(AssociationSocket):
         OSError
             When a limit is exceeded; TimeoutError when the PDU takes too long.
         """
-        if self._pdu_type is None:
-            self._deadline_s = time.monotonic() + self._limits.pdu_timeout_s
-            header = self._read(nr_bytes)
-            self._pdu_type = header[0] if len(header) == PDU_HEADER_BYTES else None
-            return header
-        pdu_type, self._pdu_type = self._pdu_type, None
         longest = self._limits.longest_pdu_bytes
         if nr_bytes > longest:
             raise OSError(f"the peer announced a PDU of {nr_bytes} bytes; {longest} are allowed")
+        if self._pdu_type is None:
+            self._deadline_s = time.monotonic() + self._limits.pdu_timeout_s
+            header = self._read(nr_bytes)
+            # of a PDU of no known type the library reads nothing more
+            self._pdu_type = header[0] if len(header) == PDU_HEADER_BYTES and header[0] in KNOWN_PDUS else None
+            return header
+        pdu_type, self._pdu_type = self._pdu_type, None
         body = self._read(nr_bytes)
         if pdu_type == P_DATA:
             self._count(body)
@@ -153,6 +173,8 @@ class BoundedSocket(AssociationSocket):
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
+        if self._bell is not None:
+            self._bell.close()
 
 
 def _end_quietly(association: Association) -> None:

@@ -13,12 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from pydicom.dataset import Dataset
 
 from isoalign.clock import Clock
-from isoalign.dicom.node.send import NOT_ACCEPTED, StoreResult, send
+from isoalign.dicom.node.send import NOT_ACCEPTED, StoreResult, WholeFile, send
 from isoalign.dicom.node.settings import NodeSettings, Peer
-from isoalign.dicom.objects.files import read_file
 from isoalign.dicom.ports import Outbox, OutboxEntry
 from isoalign.errors import DicomNetworkError, InputDataError
 
@@ -84,22 +82,22 @@ class _Round:
         """Send entries in order; those that got no answer wait for the next round."""
         self._open = {entry.sop_instance_uid: entry for entry in entries}
         try:
-            send(peer, self._datasets(entries), settings, on_result=self._settle, on_progress=self._progress)
+            send(peer, self._files(entries), settings, on_result=self._settle, on_progress=self._progress)
         except DicomNetworkError as error:
             log.warning("outbox waits", peer=peer.ae_title, code=error.code, reason=error.message)
             for entry in self._open.values():
                 self._later(entry, None, error.message)
         return tuple(self._results)
 
-    def _datasets(self, entries: Sequence[OutboxEntry]) -> Iterator[Dataset]:
+    def _files(self, entries: Sequence[OutboxEntry]) -> Iterator[WholeFile]:
         for entry in entries:
             try:
-                dataset = read_file(Path(entry.file_name))
+                file = WholeFile.read(Path(entry.file_name))
             except InputDataError as error:
                 del self._open[entry.sop_instance_uid]
                 self._give_up(entry, None, error.message)
                 continue
-            yield dataset
+            yield file
 
     def _settle(self, result: StoreResult) -> None:
         self._results.append(result)

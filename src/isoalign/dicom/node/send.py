@@ -6,12 +6,15 @@ Source: DICOM PS3.4 B.2.3; status handling: tables 7 and 8 of the conformance st
 from __future__ import annotations
 
 import copy
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
@@ -22,6 +25,7 @@ from isoalign.dicom import identity
 from isoalign.dicom.errors import RetrieveCancelled, StoreFailed
 from isoalign.dicom.node.associations import association, no_answer
 from isoalign.dicom.node.settings import NodeSettings, Peer
+from isoalign.dicom.objects.files import read_file
 
 WARNINGS = {
     0xB000: "coercion of data elements",
@@ -39,6 +43,11 @@ PROPOSED_CLASSES = (
 )
 PROPOSED_SYNTAXES: list[str | UID] = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
 """In one context for each SOP class; the peer chooses. Table 6 of the conformance statement."""
+SYNTAXES_OF_FILES: list[str | UID] = [ImplicitVRLittleEndian]
+"""Where files are sent, a context with these goes before it, in which they go out as they are.
+
+Most peers like explicit VR better where they may choose, and each file would have to be encoded anew.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +80,27 @@ class StoreResult:
         return "failed"
 
 
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """A file that has been read and found whole; it is sent byte for byte where the peer takes its transfer syntax."""
+
+    path: Path
+    dataset: FileDataset
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises
+        ------
+        NotDicom, TruncatedFile
+        """
+        return cls(path, read_file(path))
+
+
 def send(
     peer: Peer,
-    datasets: Iterable[Dataset],
+    datasets: Iterable[Dataset | WholeFile],
     settings: NodeSettings | None = None,
     *,
     calling_ae_title: str | None = None,
@@ -101,7 +128,10 @@ def send(
     settings = settings or NodeSettings()
     if calling_ae_title is not None:
         settings = replace(settings, ae_title=calling_ae_title)
-    contexts = [build_context(sop_class, PROPOSED_SYNTAXES) for sop_class in PROPOSED_CLASSES]
+    waiting = iter(datasets)
+    first = next(waiting, None)
+    several = (SYNTAXES_OF_FILES, PROPOSED_SYNTAXES) if isinstance(first, WholeFile) else (PROPOSED_SYNTAXES,)
+    contexts = [build_context(sop_class, syntaxes) for sop_class in PROPOSED_CLASSES for syntaxes in several]
     results: list[StoreResult] = []
 
     def note(result: StoreResult) -> None:
@@ -112,13 +142,14 @@ def send(
             on_progress(len(results))
 
     with association(peer, settings, contexts) as established:
-        for dataset in datasets:
+        for one in waiting if first is None else itertools.chain((first,), waiting):
             if cancelled():
                 raise RetrieveCancelled("sending was cancelled")
+            dataset = one.dataset if isinstance(one, WholeFile) else one
             uid, sop_class = str(dataset.SOPInstanceUID), str(dataset.SOPClassUID)
             started_s = time.monotonic()
             try:
-                status = established.send_c_store(_for_context(established, dataset), msg_id=1 + len(results) % 65_535)
+                status = established.send_c_store(_for_context(established, one), msg_id=1 + len(results) % 65_535)
             except ValueError as error:
                 # no accepted context, or the dataset cannot be encoded
                 note(StoreResult(uid, sop_class, NOT_ACCEPTED, str(error)[:64]))
@@ -134,14 +165,24 @@ def send(
     return tuple(results)
 
 
-def _for_context(established: Association, dataset: Dataset) -> Dataset:
-    """The dataset, with the bytes of its 16-bit words swapped where the peer has chosen big endian.
+def _for_context(established: Association, one: Dataset | WholeFile) -> Dataset | Path:
+    """What pynetdicom is given: a file where it goes out as it is, otherwise a dataset for it to encode.
 
-    pydicom writes numbers in either order, and words (OW) as they are.
+    The bytes of 16-bit words are swapped where the peer has chosen big endian: pydicom writes numbers in either order,
+    and words (OW) as they are.
     """
+    dataset = one.dataset if isinstance(one, WholeFile) else one
     chosen = {
-        one.transfer_syntax[0] for one in established.accepted_contexts if one.abstract_syntax == dataset.SOPClassUID
+        context.transfer_syntax[0]
+        for context in established.accepted_contexts
+        if context.abstract_syntax == dataset.SOPClassUID
     }
+    if (
+        isinstance(one, WholeFile)
+        and _says_what_it_holds(one.dataset)
+        and one.dataset.file_meta.TransferSyntaxUID in chosen
+    ):
+        return one.path
     if chosen != {ExplicitVRBigEndian}:
         return dataset
     swapped = correct_ambiguous_vr(copy.deepcopy(dataset), True)
@@ -152,6 +193,13 @@ def _for_context(established: Association, dataset: Dataset) -> Dataset:
     swapped.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     swapped.set_original_encoding(False, False)
     return swapped
+
+
+def _says_what_it_holds(dataset: FileDataset) -> bool:
+    """Whether the file meta information, which the request is made of, agrees with the data set."""
+    meta = dataset.file_meta
+    named = (meta.get("MediaStorageSOPClassUID"), meta.get("MediaStorageSOPInstanceUID"))
+    return "TransferSyntaxUID" in meta and named == (dataset.SOPClassUID, dataset.SOPInstanceUID)
 
 
 def require_stored(results: Sequence[StoreResult], peer: Peer) -> None:
