@@ -6,6 +6,7 @@ Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d
 installation.
 """
 
+from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import (
     BlankRadiograph,
     ConstantVolume,
@@ -18,11 +19,11 @@ from isoalign.registration.errors import (
     WrongFrameOfReference,
     WrongNumberOfViews,
 )
-from isoalign.registration.match import match_2d3d
+from isoalign.registration.match import check_capture, match_2d3d
 from isoalign.registration.one_view import OneViewMatch, match_one_view
 from isoalign.registration.prepared import PreparedVolume, prepare
 from isoalign.registration.quality import gradient_correlation
-from isoalign.registration.scan_match import CaptureCheck, ScanMatch, match_3d3d
+from isoalign.registration.scan_match import ScanMatch, match_3d3d
 from isoalign.registration.scan_prepared import PreparedScan, prepare_scan
 from isoalign.registration.scan_regions import BoxRegion, MaskRegion, SphereRegion
 from isoalign.registration.scan_settings import Metric, ScanAcceptanceLimits, ScanMatchSettings
@@ -56,6 +57,7 @@ __all__ = [
     "VolumeTooThin",
     "WrongFrameOfReference",
     "WrongNumberOfViews",
+    "check_capture",
     "gradient_correlation",
     "match_2d3d",
     "match_3d3d",

@@ -68,7 +68,7 @@ def _edge(coarse: Float32, logarithm: Float32) -> int:
         return 0
     darkest = np.maximum.accumulate(np.quantile(coarse, 0.98, axis=1)) < DARK_BELOW
     step = logarithm[2:] - logarithm[:-2]
-    lively = np.count_nonzero((step > STEP_ABOVE).any(axis=0))  # columns behind the blades beside are not
+    lively = int(np.count_nonzero((step > STEP_ABOVE).any(axis=0)))  # columns behind the blades beside are not
     straight = np.count_nonzero(step > STEP_ABOVE, axis=1) > STRAIGHT_ABOVE * max(lively, LEAST_LENGTH)
     candidates = np.flatnonzero(straight & darkest[:-2])
     return int(candidates[-1]) + 1 + MARGIN if candidates.size else 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from isoalign.clock import Clock, SystemClock
 from isoalign.records import Match, Radiograph, Verdict
+from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.match_run import Cancelled, MatchRun, Progress
 from isoalign.registration.prepared import PreparedVolume
 from isoalign.registration.search import PatientPose
@@ -91,3 +92,33 @@ def match_2d3d(
         sigma_mm=figures.sigma_mm,
         sigma_deg=figures.sigma_deg,
     )
+
+
+def check_capture(
+    prepared: PreparedVolume,
+    radiographs: Sequence[Radiograph],
+    match: Match,
+    *,
+    starts: int = 10,
+    regions: Sequence[PixelMask | None] | None = None,
+    settings: MatchSettings = DEFAULT_SETTINGS,
+    progress: Progress | None = None,
+    cancelled: Cancelled | None = None,
+) -> CaptureCheck:
+    """Repeat the search of a match from displaced starts, and say how many come back.
+
+    Parameters
+    ----------
+    prepared, radiographs, regions, settings, progress, cancelled
+        As for :func:`match_2d3d`.
+    match : Match
+        What it returned.
+    starts : int
+        Spread over 20 mm and 8 degrees to each side on every axis; the same number gives the same starts.
+
+    Raises
+    ------
+    WrongNumberOfViews, ViewsTooParallel, BlankRadiograph, EmptyRegion, MatchCancelled
+    """
+    views = usable_views(radiographs, regions)
+    return MatchRun(prepared, views, match.planned, settings, progress, cancelled).capture(match.found, starts)

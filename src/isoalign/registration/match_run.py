@@ -17,6 +17,7 @@ from isoalign.imaging import (
     project_grid_with_derivatives,
 )
 from isoalign.records import ViewQuality
+from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import EmptyRegion, MatchCancelled, NothingInView
 from isoalign.registration.prepared import PreparedVolume
 from isoalign.registration.quality import (
@@ -47,6 +48,11 @@ DETAIL_WINDOW_MM = 5.0
 """Half width of the parts of an image whose details must agree."""
 OTHER_START_STEPS = 8
 """So many steps tell which of the other starts is worth more."""
+CAPTURE_MM, CAPTURE_DEG = 20.0, 8.0
+"""Reach of the starts of a capture check, on every axis."""
+CAPTURED_MM = 0.5
+"""A start came back when it ends so near to the result, at the arm below."""
+CAPTURE_ARM_MM = 80.0
 CLEARLY = 0.1
 """What a single step of one view says is believed below this (mm and degrees); beyond, the view searches on."""
 
@@ -191,6 +197,19 @@ class MatchRun:
         sight = self.axes[:, 2]
         across = left.translation_mm - (left.translation_mm @ sight) * sight
         return residual_of(Pose(Fixed, Fixed, motion.rotation, across))
+
+    def capture(self, pose: PatientPose, starts: int) -> CaptureCheck:
+        """Search again from starts spread about the result."""
+        rng = np.random.default_rng(starts)
+        ends = []
+        for number in range(starts):
+            away = rng.uniform(-1.0, 1.0, 6) * np.repeat((CAPTURE_MM, CAPTURE_DEG), 3)
+            displaced = replace(self, planned=moved(pose, away), progress=None)
+            left = self.observed(displaced.search()[0].pose @ pose.inverse())
+            ends.append(left.distance_mm + np.deg2rad(left.angle_deg) * CAPTURE_ARM_MM)
+            self.say((number + 1) / starts, f"start {number + 1} of {starts} tried")
+        returned = sum(end < CAPTURED_MM for end in ends)
+        return CaptureCheck(starts, returned, CAPTURE_MM, CAPTURE_DEG, float(max(ends, default=0.0)))
 
     def alone(self, number: int, refined: Refined) -> RigidResidual:
         """Where one view, free in its own plane, would put the patient, against the common solution."""
