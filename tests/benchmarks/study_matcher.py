@@ -8,7 +8,7 @@
 Two panels, or one, of 512 x 512 pixels of 0.8 mm at 1500 mm. Images of the built-in head come from the simulators' own
 exact ray caster; those of the real head phantom (metal rods in view), where ISOALIGN_DATA names the folder that holds
 it, from RTK's projector (itk-rtk). Noise, scatter, gain, hardening, blades and couch are not told to the match. A start
-is the true pose displaced by an even chance within the reach on every axis. Error: mean distance over 160 x 120 x
+is one of ten true poses displaced by an even chance within the reach on every axis. Error: mean distance over 160 x 120 x
 160 mm; with one view the largest error across the line of sight. Exits with 1 when a goal is missed.
 """
 
@@ -87,7 +87,7 @@ GOOD_MM, WRONG_MM = 1.0, 2.0
 GOAL_SECONDS, GOAL_PREPARE_SECONDS, GOAL_MTRE_MM = 0.3, 0.3, 0.3
 GOAL_NEAR, GOAL_FAR, GOAL_ACCEPTED, GOAL_HARD = 0.99, 0.90, 0.95, 0.90
 GOAL_AXIS_MM, GOAL_AXIS_DEG = 0.5, 0.3
-STARTS_OF_AN_IMAGE = 20
+IMAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ def one_view_error(match: OneViewMatch, truth: Planned) -> tuple[float, float, f
 
 def one_match(heads: Heads, kind: Kind, number: int) -> dict[str, Any]:
     """One start of one kind."""
-    views, truth = heads.radiographs(replace(kind, reach=NEAR), number // STARTS_OF_AN_IMAGE)
+    views, truth = heads.radiographs(replace(kind, reach=NEAR), number % IMAGES)
     prepared = heads.prepared("real" if kind.real else "hard" if kind.image == "hard" else "built in")
     start = displaced(np.random.default_rng([number, int(kind.reach[0]), 79]), kind.reach) @ truth
     row: dict[str, Any] = {"kind": kind.name, "start": number, "away_mm": error_mm(start, truth)}
