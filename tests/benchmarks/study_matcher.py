@@ -8,8 +8,8 @@
 Two panels, or one, of 512 x 512 pixels of 0.8 mm at 1500 mm. Images of the built-in head come from the simulators' own
 exact ray caster; those of the real head phantom (metal rods in view), where ISOALIGN_DATA names the folder that holds
 it, from RTK's projector (itk-rtk). Noise, scatter, gain, hardening, blades and couch are not told to the match. A start
-is one of ten true poses displaced by an even chance within the reach on every axis. Error: mean distance over 160 x 120 x
-160 mm; with one view the largest error across the line of sight. Exits with 1 when a goal is missed.
+is one of ten true poses, displaced by an even chance within the reach on every axis. Error: mean distance over
+160 x 120 x 160 mm; with one view the largest error across the line of sight. Exits with 1 when a goal is missed.
 """
 
 from __future__ import annotations
