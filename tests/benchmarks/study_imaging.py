@@ -9,9 +9,7 @@ Times are ratios of medians; RTK runs in a process of its own with as many threa
 from __future__ import annotations
 
 import argparse
-import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import numpy.typing as npt
+from rtk_peer import Rtk
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from isoalign.geometry import ImagerAxis, PatientPosition, PixelGrid, ProjectionGeometry, planned_fixed_from_dicom
@@ -29,33 +28,8 @@ from isoalign.imaging import AttenuationGrid, project_grid, project_grid_with_de
 from isoalign.imaging.attenuation import PADDING
 from isoalign.imaging.cone_beam import ReconstructionGrid, reconstruct
 
-PEER = Path(__file__).parents[1] / "conformance" / "rtk_images_peer.py"
 Float32 = npt.NDArray[np.float32]
 BALLS = [((0.0, 0.0, 0.0), 100.0, 0.02), ((30.0, 20.0, -14.0), 25.0, 0.005), ((-45.0, -32.0, 10.0), 15.0, -0.004)]
-
-
-class Rtk:
-    """RTK in a process of its own: seconds and image of each task."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [sys.executable, str(PEER), str(folder), str(numba.get_num_threads())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
-
-    def __call__(self, **arrays: object) -> tuple[float, Float32]:
-        np.savez(self.folder / "given.npz", **arrays)  # type: ignore[arg-type]
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps("given.npz") + "\n")
-        self.process.stdin.flush()
-        took = json.loads(self.process.stdout.readline())
-        return took, np.load(self.folder / "given.npz.rtk.npy")
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -191,14 +165,13 @@ def main() -> int:
     full = parser.parse_args().full
     warmup()
     with tempfile.TemporaryDirectory() as folder:
-        rtk = Rtk(Path(folder))
+        rtk = Rtk(Path(folder), numba.get_num_threads())
         try:
             met = [study_drr(rtk, 5 if full else 2)]
             good, _ = study_reconstruction(rtk, 256 if full else 128, 360 if full else 120, 3 if full else 2)
             met.append(good)
         finally:
-            rtk.process.stdin.close()  # type: ignore[union-attr]
-            rtk.process.wait(30)
+            rtk.close()
     if full:
         study_reconstruction(None, 512, 360, 1)
         gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

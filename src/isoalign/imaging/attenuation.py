@@ -19,6 +19,7 @@ from isoalign.geometry import Array
 from isoalign.imaging.beam import BeamQuality
 from isoalign.imaging.compiled import kernel_lock
 from isoalign.imaging.errors import EmptyVolume
+from isoalign.imaging.kernels import BLOCK, filled_extents
 from isoalign.imaging.volume_kernels import average_blocks, body_box, to_attenuation
 from isoalign.records import Volume
 
@@ -31,6 +32,7 @@ NOMINAL_BEAM: Final = BeamQuality(EFFECTIVE_ENERGY_KEV, WATER_PER_MM, BONE_FACTO
 LEVEL_SPACING_MM: Final = (1.2, 2.4, 4.8)
 
 Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
 
 _LAYOUT_AXES: Final = {0: (2, 0, 1), 1: (1, 0, 2), 2: (0, 1, 2)}
 """Step axis (0 column, 1 row, 2 slice) -> transposition of (slice, row, column) into (k, v, u)."""
@@ -66,6 +68,7 @@ class AttenuationGrid:
         self.spacing_mm = np.linalg.norm(self.dicom_from_index[:3, :3], axis=0)
         self.cut_faces = cut_faces
         self._layouts: dict[int, Float32] = {2: values}
+        self._extents: dict[int, Int32] = {}
         self._lock = threading.Lock()
 
     def layout(self, step_axis: int) -> Float32:
@@ -76,6 +79,18 @@ class AttenuationGrid:
                 turned.setflags(write=False)
                 self._layouts[step_axis] = turned
             return self._layouts[step_axis]
+
+    def extents(self, step_axis: int) -> Int32:
+        """Where :meth:`layout` is not zero; see :func:`~isoalign.imaging.kernels.filled_extents`; made on first use."""
+        layout = self.layout(step_axis)
+        with self._lock:
+            if step_axis not in self._extents:
+                found = np.empty((layout.shape[0], -(-layout.shape[1] // BLOCK), 2), np.int32)
+                with kernel_lock:
+                    filled_extents(layout, found)
+                found.setflags(write=False)
+                self._extents[step_axis] = found
+            return self._extents[step_axis]
 
     @staticmethod
     def layout_index(step_axis: int) -> tuple[int, int, int]:

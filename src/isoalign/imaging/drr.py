@@ -31,6 +31,12 @@ class _Rays:
     rays_motion: Array
 
 
+def _turned(vector: Array) -> Array:
+    """The cross products of the three unit vectors with a vector, as rows."""
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
 def _rays(grid: AttenuationGrid, geometry: ProjectionGeometry, fixed_from_dicom: Pose[Fixed, DicomPatient]) -> _Rays:
     pixels = geometry.grid
     corners = geometry.fixed_from_receptor.apply(pixels.receptor_points_mm(np.array([[0, 0], [1, 0], [0, 1]])))
@@ -42,12 +48,10 @@ def _rays(grid: AttenuationGrid, geometry: ProjectionGeometry, fixed_from_dicom:
     middle = rays_mm[0] + (pixels.columns - 1) / 2 * rays_mm[1] + (pixels.rows - 1) / 2 * rays_mm[2]
     step_axis = int(np.argmax(np.abs(to_index @ middle) * grid.spacing_mm))
     # a patient moved by (t + r x p) sees source and pixels moved by the opposite
-    axes = np.eye(3)
     turn = np.deg2rad(1.0)
-    source_motion = np.concatenate([-axes, -turn * np.cross(axes, source_mm)]) @ to_index.T
+    source_motion = np.concatenate([-np.eye(3), -turn * _turned(source_mm)]) @ to_index.T
     rays_motion = np.zeros((6, 3, 3))
-    for i in range(3):
-        rays_motion[3 + i] = -turn * np.cross(axes[i], rays_mm) @ to_index.T
+    rays_motion[3:] = -turn * np.stack([_turned(ray) for ray in rays_mm], axis=1) @ to_index.T
     order = list(grid.layout_index(step_axis))
     return _Rays(
         step_axis,
@@ -66,8 +70,9 @@ def project_grid(
     seen = _rays(grid, geometry, fixed_from_dicom)
     out = np.empty((geometry.grid.rows, geometry.grid.columns), np.float32)
     layout = grid.layout(seen.step_axis)
+    extents = grid.extents(seen.step_axis)
     with kernel_lock:
-        project(layout, seen.source, seen.rays, seen.rays_mm, out)
+        project(layout, extents, seen.source, seen.rays, seen.rays_mm, out)
     return out
 
 
@@ -87,9 +92,18 @@ def project_grid_with_derivatives(
     out = np.empty(shape, np.float32)
     derivatives = np.empty((6, *shape), np.float32)
     layout = grid.layout(seen.step_axis)
+    extents = grid.extents(seen.step_axis)
     with kernel_lock:
         project_with_derivatives(
-            layout, seen.source, seen.rays, seen.rays_mm, seen.source_motion, seen.rays_motion, out, derivatives
+            layout,
+            extents,
+            seen.source,
+            seen.rays,
+            seen.rays_mm,
+            seen.source_motion,
+            seen.rays_motion,
+            out,
+            derivatives,
         )
     return out, derivatives
 

@@ -1,10 +1,12 @@
 """Registration: where images show the patient: two radiographs, a volume of the day, or markers, to the planning CT.
 
-Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d3d` for each pair of radiographs; the
-match says by itself whether it may be trusted; :func:`prepare_scan` and :func:`match_3d3d` do the same for a cone-beam
-CT or in-room CT. :func:`warmup` compiles the kernels once after installation.
+Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d3d` for each pair of radiographs or
+:func:`match_one_view` for one; the match says by itself whether it may be trusted. :func:`prepare_scan` and
+:func:`match_3d3d` do the same for a cone-beam CT or in-room CT. :func:`warmup` compiles the kernels once after
+installation.
 """
 
+from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import (
     BlankRadiograph,
     ConstantVolume,
@@ -17,10 +19,11 @@ from isoalign.registration.errors import (
     WrongFrameOfReference,
     WrongNumberOfViews,
 )
-from isoalign.registration.match import match_2d3d
+from isoalign.registration.match import check_capture, match_2d3d
+from isoalign.registration.one_view import OneViewMatch, match_one_view
 from isoalign.registration.prepared import PreparedVolume, prepare
 from isoalign.registration.quality import gradient_correlation
-from isoalign.registration.scan_match import CaptureCheck, ScanMatch, match_3d3d
+from isoalign.registration.scan_match import ScanMatch, match_3d3d
 from isoalign.registration.scan_prepared import PreparedScan, prepare_scan
 from isoalign.registration.scan_regions import BoxRegion, MaskRegion, SphereRegion
 from isoalign.registration.scan_settings import Metric, ScanAcceptanceLimits, ScanMatchSettings
@@ -41,6 +44,7 @@ __all__ = [
     "MatchSettings",
     "Metric",
     "NothingInView",
+    "OneViewMatch",
     "PreparedScan",
     "PreparedVolume",
     "ScanAcceptanceLimits",
@@ -53,9 +57,11 @@ __all__ = [
     "VolumeTooThin",
     "WrongFrameOfReference",
     "WrongNumberOfViews",
+    "check_capture",
     "gradient_correlation",
     "match_2d3d",
     "match_3d3d",
+    "match_one_view",
     "prepare",
     "prepare_scan",
     "warmup",

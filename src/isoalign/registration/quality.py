@@ -15,6 +15,7 @@ Float32 = npt.NDArray[np.float32]
 
 LEAST_DETAIL = 0.02
 """Local spread of a DRR above which it has detail (line integrals; 1 mm of water)."""
+CONDITION_ARM_MM = 80.0
 SYSTEMATIC_MM, SYSTEMATIC_DEG = 0.04, 0.04
 """What no image tells: errors common to all blocks of both views; measured on two simulated cases."""
 
@@ -60,6 +61,47 @@ def smoothed_gradient_correlation(view: LevelView, drr: Float32) -> float:
     return gradient_correlation(sums[1] / share, sums[2] / share, seen)
 
 
+def opinion_mm(view: LevelView, drr: Float32, by_motion: Float32, reach_mm: float) -> float:
+    """How far from a pose the gradient correlation has its maximum: a second opinion that the search never looked at.
+
+    Parameters
+    ----------
+    view : LevelView
+    drr : ndarray, shape (rows, columns), float32
+        At the pose.
+    by_motion : ndarray, shape (n, rows, columns), float32
+        Its derivatives by motions of 1 mm across the line of sight.
+    reach_mm : float
+        The maximum of a parabola through the pose and so far to each side is told; twice as far at most.
+
+    Returns
+    -------
+    float
+        Largest distance along any of the motions, mm.
+    """
+    here = smoothed_gradient_correlation(view, drr)
+    furthest = 0.0
+    for slope in by_motion:
+        change = np.float32(reach_mm) * slope
+        before = smoothed_gradient_correlation(view, drr - change)
+        after = smoothed_gradient_correlation(view, drr + change)
+        bend = 2 * here - before - after
+        if bend <= 0.0:  # no maximum between
+            return 2 * reach_mm
+        furthest = max(furthest, min(2.0, abs(after - before) / (2 * bend)) * reach_mm)
+    return furthest
+
+
+def condition_of(matrix: Array, freedom: Array | None = None) -> float:
+    """Condition of the normal equations, with rotations measured in mm at 80 mm from the isocentre."""
+    arm = np.array([1.0, 1.0, 1.0, *[1.0 / np.deg2rad(CONDITION_ARM_MM)] * 3])
+    scaled = matrix * np.outer(arm, arm)
+    if freedom is not None:
+        scaled = freedom.T @ scaled @ freedom
+    values = np.linalg.eigvalsh(scaled)
+    return float(values[-1] / max(values[0], 1e-12 * values[-1], 1e-300))
+
+
 def detail_agreement(view: LevelView, drr: Float32) -> float:
     """Median, over the pixels where the DRR has detail, of the correlation of image and DRR in the window around each.
 
@@ -84,8 +126,8 @@ def detail_agreement(view: LevelView, drr: Float32) -> float:
     return float(np.median((covariance / np.sqrt((variance + tiny) * (view.variance + tiny)))[detailed]))
 
 
-def standard_deviations(matrix: Array, linearised: Sequence[Linearised], block_px: int) -> tuple[Array, Array]:
-    """One standard deviation of the translation (mm) and rotation (deg) along the fixed axes.
+def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int) -> Array:
+    """Covariance of small motions along and about the fixed axes, (6, 6), mm and degrees.
 
     What remains between image and DRR is mostly what the CT does not predict, alike over some distance. So the
     variance is taken from blocks of pixels that may pull in different directions ("sandwich" with clusters), not from
@@ -110,8 +152,8 @@ def standard_deviations(matrix: Array, linearised: Sequence[Linearised], block_p
     for one in linearised:
         pulls = _block_sums(one.jacobian * (one.weight * one.residual), block_px) / one.variance
         spread += pulls @ pulls.T
-    sigma = np.sqrt(np.clip(np.diag(inverse @ spread @ inverse), 0.0, None))
-    return np.hypot(sigma[:3], SYSTEMATIC_MM), np.hypot(sigma[3:], SYSTEMATIC_DEG)
+    shared = np.diag([SYSTEMATIC_MM**2] * 3 + [SYSTEMATIC_DEG**2] * 3)
+    return np.asarray(inverse @ spread @ inverse + shared, dtype=np.float64)
 
 
 def _block_sums(stack: Float32, size: int) -> Array:

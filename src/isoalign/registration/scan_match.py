@@ -10,6 +10,7 @@ import numpy as np
 from isoalign.clock import Clock, SystemClock
 from isoalign.geometry import Array, DicomPatient, Fixed, Pose, rotation_angle_deg
 from isoalign.records import Match, Verdict, Volume, frozen_array
+from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import EmptyRegion, MatchCancelled, WrongFrameOfReference
 from isoalign.registration.scan_information import (
     information_meter,
@@ -42,26 +43,6 @@ Cancelled = Callable[[], bool]
 WIDE_STEP_MM = 20.0
 CAPTURED_MM = 1.0
 AXIS_SIGNS = np.array([1.0, -1.0, 1.0, -1.0, 1.0, 1.0])
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureCheck:
-    """How many displaced starts came back to the result.
-
-    Attributes
-    ----------
-    starts, returned : int
-    reach_mm, reach_deg : float
-        Starts were spread evenly over so much to each side on every axis.
-    worst_mm : float
-        Largest distance, at 80 mm from the middle, at which any start ended.
-    """
-
-    starts: int
-    returned: int
-    reach_mm: float
-    reach_deg: float
-    worst_mm: float
 
 
 @dataclass(frozen=True, slots=True)

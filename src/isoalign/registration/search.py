@@ -37,6 +37,8 @@ class Refined:
         Pixel size of the level.
     linearised : tuple of Linearised
         The views at the last pose but one step.
+    views : tuple of LevelView
+        What was compared.
     """
 
     pose: PatientPose
@@ -46,6 +48,7 @@ class Refined:
     matrix: Array
     pixel_mm: float
     linearised: tuple[Linearised, ...]
+    views: tuple[LevelView, ...]
 
     @property
     def similarity(self) -> float:
@@ -94,7 +97,7 @@ def refine(
         linearised = tuple(linearise(view, grid, pose, level) for view in views)
         matrix = np.sum([one.matrix for one in linearised], axis=0)
         vector = np.sum([one.vector for one in linearised], axis=0)
-        step = level.relaxation * _solve(matrix, vector, free)
+        step = level.relaxation * solve(matrix, vector, free)
         step *= min(
             1.0,
             LONGEST_STEP_MM / max(float(np.linalg.norm(step[:3])), 1e-9),
@@ -106,10 +109,11 @@ def refine(
         strayed = error.distance_mm > settings.give_up_mm or error.angle_deg > settings.give_up_deg
         if strayed or last_step < level.tolerance or iterations >= level.most_iterations:
             break
-    return Refined(pose, iterations, last_step, strayed, matrix, level.pixel_mm, linearised)
+    return Refined(pose, iterations, last_step, strayed, matrix, level.pixel_mm, linearised, tuple(views))
 
 
-def _solve(matrix: Array, vector: Array, free: Array) -> Array:
+def solve(matrix: Array, vector: Array, free: Array) -> Array:
+    """The Gauss-Newton step in six motions, of which the columns of ``free`` are allowed; slightly damped."""
     reduced = free.T @ matrix @ free
     damped = reduced + np.diag(1e-3 * np.diag(reduced) + 1e-9)
     return np.asarray(free @ np.linalg.solve(damped, free.T @ vector), dtype=np.float64)

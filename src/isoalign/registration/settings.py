@@ -43,7 +43,6 @@ DEFAULT_LEVELS = (
     MatchLevel(4.0, 2, 80.0, float("inf"), 4.0, 1.3, 25, 0.10),
     MatchLevel(2.0, 1, 40.0, float("inf"), 3.0, 1.6, 12, 0.05),
     MatchLevel(1.0, 0, 10.0, 1.0, 2.5, 1.6, 10, 0.02),
-    MatchLevel(0.5, 0, 8.0, 1.0, 2.5, 1.6, 4, 0.02),
 )
 
 
@@ -68,8 +67,12 @@ class AcceptanceLimits:
         How far each view alone, free in its own plane, may move away from the common solution.
     restart_distance_mm, restart_angle_deg : float
         How far from the solution a second search from a displaced start may end.
+    opinion_distance_mm : float
+        How far from the solution the gradient correlation of any view has its maximum, along its axes.
     largest_sigma_mm, largest_sigma_deg : float
         Greatest standard deviation of any axis, from the fit.
+    largest_condition : float
+        Of the equations, with rotations measured in mm at 80 mm from the isocentre.
     least_coverage : float
         Least part of a radiograph's pixels that sees the CT and is used.
     """
@@ -85,8 +88,10 @@ class AcceptanceLimits:
     view_angle_deg: float = 0.3
     restart_distance_mm: float = 0.3
     restart_angle_deg: float = 0.3
+    opinion_distance_mm: float = 0.3
     largest_sigma_mm: float = 0.2
     largest_sigma_deg: float = 0.2
+    largest_condition: float = 1000.0
     least_coverage: float = 0.10
 
 
@@ -105,6 +110,8 @@ class MatchSettings:
         How far from the planned pose other starts lie.
     restart_mm, restart_deg : float
         Displacement, on every axis, of the start of the control search.
+    opinion_mm : float
+        So far to each side along the axes of an image the second metric is measured.
     give_up_mm, give_up_deg : float
         A search that strays so far from the planned pose is stopped.
     picture_pixels : int
@@ -118,9 +125,10 @@ class MatchSettings:
     search_turn_deg: float = 8.0
     restart_mm: float = 2.0
     restart_deg: float = 1.5
+    opinion_mm: float = 0.4
     give_up_mm: float = 80.0
     give_up_deg: float = 35.0
-    picture_pixels: int = 512
+    picture_pixels: int = 400
 
 
 DEFAULT_SETTINGS = MatchSettings()

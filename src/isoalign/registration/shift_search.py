@@ -16,14 +16,26 @@ STEP_MM = 2.0
 
 
 def best_shift_mm(
-    views: Sequence[LevelView], grid: AttenuationGrid, pose: Pose[Fixed, DicomPatient], range_mm: float
+    views: Sequence[LevelView],
+    grid: AttenuationGrid,
+    pose: Pose[Fixed, DicomPatient],
+    range_mm: float,
+    directions: Array | None = None,
 ) -> Array:
     """The translation in the fixed frame, within +-range on each axis, that suits all views best together.
 
     Each view's correlation of details is looked up where the translation moves the image of the isocentre to.
+
+    Parameters
+    ----------
+    views, grid, pose, range_mm
+    directions : ndarray, shape (3, n), optional
+        The search goes along these directions (columns); the axes of the fixed frame when omitted.
     """
+    along = np.eye(3) if directions is None else directions
     axis_mm = np.arange(-range_mm, range_mm + STEP_MM / 2, STEP_MM)
-    shifts = np.stack(np.meshgrid(axis_mm, axis_mm, axis_mm, indexing="ij"), axis=-1).reshape(-1, 3)
+    steps = np.stack(np.meshgrid(*[axis_mm] * along.shape[1], indexing="ij"), axis=-1)
+    shifts = steps.reshape(-1, along.shape[1]) @ along.T
     score = np.zeros(len(shifts))
     for view in views:
         correlation = _correlation_map(view, grid, pose)

@@ -24,8 +24,10 @@ class ViewFigures:
         Agreement of small parts of radiograph and DRR at the found pose.
     coverage : float
         Part of the radiograph that sees the CT and is used.
-    alone : RigidResidual
-        Where this view alone would put the patient, against the common solution.
+    alone : RigidResidual or None
+        Where this view alone would put the patient, against the common solution; None where there is no other view.
+    opinion_mm : float
+        How far along the axes of the image the gradient correlation has its maximum.
     """
 
     imager: str
@@ -33,7 +35,8 @@ class ViewFigures:
     correlation_end: float
     detail: float
     coverage: float
-    alone: RigidResidual
+    alone: RigidResidual | None
+    opinion_mm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Figures:
     restart: RigidResidual | None
     sigma_mm: Array
     sigma_deg: Array
+    condition: float
 
 
 def judge(figures: Figures, limits: AcceptanceLimits) -> tuple[Verdict, tuple[str, ...]]:
@@ -69,7 +73,9 @@ def judge(figures: Figures, limits: AcceptanceLimits) -> tuple[Verdict, tuple[st
     details = ", ".join(f"{view.imager} {view.detail:.2f}" for view in figures.views)
     return Verdict.ACCEPTED, (
         f"radiographs and DRRs agree in edges (gradient correlation {edges}) and in details ({details})",
-        "each view alone and a second search from another start lead to the same position",
+        "each view alone, a second metric and a second search from another start lead to the same position"
+        if len(figures.views) > 1
+        else "a second metric and a second search from another start lead to the same position",
     )
 
 
@@ -114,10 +120,15 @@ def _view_doubts(views: Sequence[ViewFigures], limits: AcceptanceLimits) -> list
             )
         if view.coverage < limits.least_coverage:
             found.append(f"only {100 * view.coverage:.0f} % of the radiograph of imager {view.imager} could be used")
-        if view.alone.distance_mm > limits.view_distance_mm or view.alone.angle_deg > limits.view_angle_deg:
+        alone = view.alone
+        if alone and (alone.distance_mm > limits.view_distance_mm or alone.angle_deg > limits.view_angle_deg):
             found.append(
-                f"imager {view.imager} alone disagrees with the common result by {view.alone.distance_mm:.1f} mm and "
-                f"{view.alone.angle_deg:.1f} degrees"
+                f"imager {view.imager} alone disagrees with the common result by {alone.distance_mm:.1f} mm and "
+                f"{alone.angle_deg:.1f} degrees"
+            )
+        if view.opinion_mm > limits.opinion_distance_mm:
+            found.append(
+                f"the edges in the radiograph of imager {view.imager} would fit best {view.opinion_mm:.1f} mm away"
             )
     return found
 
@@ -141,4 +152,6 @@ def _pose_doubts(figures: Figures, limits: AcceptanceLimits) -> list[str]:
     sigma_mm, sigma_deg = float(figures.sigma_mm.max()), float(figures.sigma_deg.max())
     if sigma_mm > limits.largest_sigma_mm or sigma_deg > limits.largest_sigma_deg:
         found.append(f"the images hold too little to be sure (uncertain by {sigma_mm:.1f} mm, {sigma_deg:.1f} degrees)")
+    if figures.condition > limits.largest_condition:
+        found.append(f"the images leave a motion open (condition {figures.condition:.0f})")
     return found

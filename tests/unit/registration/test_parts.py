@@ -161,7 +161,7 @@ def left(distance_mm: float = 0.0, turn_deg: float = 0.0) -> RigidResidual:
     return residual_of(setup_error(distance_mm, 0.0, 0.0, 0.0, 0.0, turn_deg))
 
 
-GOOD_VIEW = ViewFigures("A", 0.3, 0.9, 0.98, 0.6, left(0.05, 0.05))
+GOOD_VIEW = ViewFigures("A", 0.3, 0.9, 0.98, 0.6, left(0.05, 0.05), 0.05)
 GOOD = Figures(
     True,
     False,
@@ -170,6 +170,7 @@ GOOD = Figures(
     left(0.01),
     np.full(3, 0.05),
     np.full(3, 0.05),
+    40.0,
 )
 
 
@@ -189,6 +190,8 @@ VERDICTS = [
     (with_view(coverage=0.09), Verdict.DOUBTFUL, "only 9 %"),
     (with_view(alone=left(0.6)), Verdict.DOUBTFUL, "alone disagrees with the common result by 0.6 mm"),
     (with_view(alone=left(0.0, 0.6)), Verdict.DOUBTFUL, "0.6 degrees"),
+    (with_view(opinion_mm=0.4), Verdict.DOUBTFUL, "would fit best 0.4 mm away"),
+    (replace(GOOD, condition=2000.0), Verdict.DOUBTFUL, "leave a motion open"),
     (replace(GOOD, error=left(31.0)), Verdict.DOUBTFUL, "larger than plausible (31 mm"),
     (replace(GOOD, error=left(1.0, 8.5)), Verdict.DOUBTFUL, "8.5 degrees on one axis"),
     (replace(GOOD, restart=None), Verdict.DOUBTFUL, "no second search"),
