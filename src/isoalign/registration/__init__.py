@@ -2,7 +2,8 @@
 
 Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d3d` for each pair of radiographs; the
 match says by itself whether it may be trusted; :func:`prepare_scan` and :func:`match_3d3d` do the same for a cone-beam
-CT or in-room CT. :func:`warmup` compiles the kernels once after installation.
+CT or in-room CT. :func:`match_markers` matches implanted markers, :func:`match_2d2d` two radiographs to their DRRs.
+:func:`warmup` compiles the kernels once after installation.
 """
 
 from isoalign.registration.errors import (
@@ -17,7 +18,31 @@ from isoalign.registration.errors import (
     WrongFrameOfReference,
     WrongNumberOfViews,
 )
+from isoalign.registration.marker_ct import CtMarkers, CtMarkerSettings, detect_markers_in_ct
+from isoalign.registration.marker_errors import (
+    ArcTooShort,
+    ImagesDoNotFit,
+    MarkersNotFound,
+    MarkerTooSmall,
+    NoPlannedMarkers,
+    TooMuchMetal,
+    UnusableMarkerShape,
+)
+from isoalign.registration.marker_image import ImageMarkers, ImageMarkerSettings, detect_markers_in_image
+from isoalign.registration.marker_match import (
+    MarkerMatch,
+    MarkerMatchSettings,
+    MarkerState,
+    MatchedMarker,
+    match_markers,
+    match_shadows,
+)
+from isoalign.registration.marker_planned import PlannedMarkers, planned_markers
+from isoalign.registration.marker_rays import TrackedPoint, triangulate_track
+from isoalign.registration.marker_shape import MarkerShape
 from isoalign.registration.match import match_2d3d
+from isoalign.registration.pair_match import PairMatch, PairMatchSettings, match_2d2d
+from isoalign.registration.pair_views import ReferenceImage
 from isoalign.registration.prepared import PreparedVolume, prepare
 from isoalign.registration.quality import gradient_correlation
 from isoalign.registration.scan_match import CaptureCheck, ScanMatch, match_3d3d
@@ -30,33 +55,61 @@ from isoalign.registration.warmup import warmup
 
 __all__ = [
     "AcceptanceLimits",
+    "ArcTooShort",
     "BlankRadiograph",
     "BoxRegion",
     "CaptureCheck",
     "ConstantVolume",
+    "CtMarkerSettings",
+    "CtMarkers",
     "EmptyRegion",
+    "ImageMarkerSettings",
+    "ImageMarkers",
+    "ImagesDoNotFit",
+    "MarkerMatch",
+    "MarkerMatchSettings",
+    "MarkerShape",
+    "MarkerState",
+    "MarkerTooSmall",
+    "MarkersNotFound",
     "MaskRegion",
     "MatchCancelled",
     "MatchLevel",
     "MatchSettings",
+    "MatchedMarker",
     "Metric",
+    "NoPlannedMarkers",
     "NothingInView",
+    "PairMatch",
+    "PairMatchSettings",
+    "PlannedMarkers",
     "PreparedScan",
     "PreparedVolume",
+    "ReferenceImage",
     "ScanAcceptanceLimits",
     "ScanFigures",
     "ScanMatch",
     "ScanMatchSettings",
     "SphereRegion",
+    "TooMuchMetal",
+    "TrackedPoint",
     "UndefinedVoxels",
+    "UnusableMarkerShape",
     "ViewsTooParallel",
     "VolumeTooThin",
     "WrongFrameOfReference",
     "WrongNumberOfViews",
+    "detect_markers_in_ct",
+    "detect_markers_in_image",
     "gradient_correlation",
+    "match_2d2d",
     "match_2d3d",
     "match_3d3d",
+    "match_markers",
+    "match_shadows",
+    "planned_markers",
     "prepare",
     "prepare_scan",
+    "triangulate_track",
     "warmup",
 ]
