@@ -32,6 +32,10 @@ COMMANDS = {
         "isoalign.cli.reconstruct:reconstruct",
         "Reconstruct the projections of a cone-beam scan as a CT.",
     ),
+    "markers": (
+        "isoalign.cli.markers:app",
+        "Find implanted markers in a CT or kV images, and match two images to planned markers.",
+    ),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),
     "protocol": ("isoalign.cli.protocol_tools:app", "Read what machines and this computer said to each other."),

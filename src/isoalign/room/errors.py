@@ -147,3 +147,10 @@ class UnusableScanFile(InputDataError):
 
     code = "scan.unusable-file"
     default_hint = "The how-to 'Reconstruct a cone-beam CT' lists the arrays that a scan's npz file holds."
+
+
+class UnusableRadiographFile(InputDataError):
+    """An RT Image does not say how its values follow from X-ray intensity."""
+
+    code = "image.unusable-file"
+    default_hint = "Use an acquired image with Pixel Intensity Relationship LIN and Sign 1, or LOG and Sign -1."
