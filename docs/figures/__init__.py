@@ -6,6 +6,7 @@ from pathlib import Path
 
 from figures.cone_beam import draw_cone_beam
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
+from figures.markers import draw_markers
 from figures.matching import draw_match
 from figures.representations import draw_erratum, draw_pitch_change, draw_pitched, draw_rolled, draw_two_angles
 
@@ -18,6 +19,7 @@ def draw_all(folder: Path) -> None:
     draw_representations(folder / "representations.svg")
     draw_imager(folder / "imager.svg")
     draw_match(folder / "match.png")
+    draw_markers(folder / "markers.png")
     draw_cone_beam(folder / "cone-beam-ct.png")
     draw_pitched(folder / "representations-pitch.svg")
     draw_rolled(folder / "representations-roll.svg")
