@@ -330,7 +330,8 @@ def study_tracks() -> int:
                     errors.append(found.point_mm - np.median(theirs[inside, marker], axis=0))
     spread = np.sqrt(np.mean(np.square(errors), axis=0))
     print(
-        f"tracks: {len(errors)} arcs of 60 to 120 degrees, rms x {spread[0]:.3f}, y {spread[1]:.3f}, z {spread[2]:.3f} mm"
+        f"tracks: {len(errors)} arcs of 60 to 120 degrees, rms of x {spread[0]:.3f}, y {spread[1]:.3f} and z "
+        f"{spread[2]:.3f} mm"
     )
     failed = int(spread.max() > 0.3)
     for name, axis, sign in (("AP-5", 2, -1), ("LR-5", 0, -1), ("SI+5", 1, 1)):
