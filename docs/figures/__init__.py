@@ -8,6 +8,7 @@ from figures.calibration import draw_walkout, draw_winston_lutz
 from figures.cone_beam import draw_cone_beam
 from figures.conventions import draw_imager, draw_representations, draw_room_axes, draw_table_rotations
 from figures.couch_and_panels import draw_calibrations
+from figures.markers import draw_markers
 from figures.matching import draw_match
 from figures.representations import draw_erratum, draw_pitch_change, draw_pitched, draw_rolled, draw_two_angles
 
@@ -22,6 +23,7 @@ def draw_all(folder: Path) -> None:
     draw_walkout(folder / "walkout-angles.png", folder / "walkout-plane.png")
     draw_winston_lutz(folder / "winston-lutz.png")
     draw_match(folder / "match.png")
+    draw_markers(folder / "markers.png")
     draw_cone_beam(folder / "cone-beam-ct.png")
     draw_pitched(folder / "representations-pitch.svg")
     draw_rolled(folder / "representations-roll.svg")

@@ -34,6 +34,10 @@ COMMANDS = {
         "Reconstruct the projections of a cone-beam scan as a CT.",
     ),
     "study": ("isoalign.cli.study:study", "Say how far matches may be trusted, over many cases with a known truth."),
+    "markers": (
+        "isoalign.cli.markers:app",
+        "Find implanted markers in a CT or kV images, and match two images to planned markers.",
+    ),
     "couch": ("isoalign.cli.couch:app", "Look at the couch, move it, hold it."),
     "gantry": ("isoalign.cli.gantry:app", "Look at the gantry, rotate it, move its imager arm, hold it."),
     "expose": ("isoalign.cli.expose:expose", "Take kV images."),

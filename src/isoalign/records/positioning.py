@@ -60,7 +60,7 @@ class Match:
     found : Pose[Fixed, DicomPatient]
         Where the images show the patient.
     kind : str
-        "2D/3D", "3D/3D" or "marker".
+        "2D/3D", "2D/2D", "3D/3D" or "marker".
     sigma_mm, sigma_deg : ndarray, shape (3,)
         One standard deviation of the set-up error's translation and rotation in the fixed frame, from the fit.
     """

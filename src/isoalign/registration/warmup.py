@@ -9,6 +9,8 @@ import numpy as np
 from isoalign.geometry import PatientPosition, planned_fixed_from_dicom
 from isoalign.imaging import warmup as warm_imaging
 from isoalign.imaging.warmup import small_radiograph, small_volume
+from isoalign.registration.marker_ct import detect_markers_in_ct
+from isoalign.registration.marker_shape import MarkerShape
 from isoalign.registration.match import match_2d3d
 from isoalign.registration.prepared import prepare
 from isoalign.registration.scan_match import match_3d3d
@@ -30,3 +32,8 @@ def warmup() -> None:
     block = replace(small_volume(), hounsfield=body)
     levels = tuple(replace(level, spacing_mm=4.0) for level in DEFAULT_SCAN_LEVELS)
     match_3d3d(prepare_scan(block, settings=ScanMatchSettings(levels=levels, body_only=False)), block)
+    for floating in (False, True):
+        scan = small_volume(floating=floating)
+        voxels = scan.hounsfield.copy()
+        voxels[2, 2, 2] = 3071
+        detect_markers_in_ct(replace(scan, hounsfield=voxels), MarkerShape(4.0))

@@ -226,3 +226,10 @@ class CalibrationIncomplete(CalibrationError):
 
     code = "calibration.incomplete"
     default_hint = "Calibrate all imagers of the room together, with the panels as the configuration states them."
+
+
+class UnusableRadiographFile(InputDataError):
+    """An RT Image does not say how its values follow from X-ray intensity."""
+
+    code = "image.unusable-file"
+    default_hint = "Use an acquired image with Pixel Intensity Relationship LIN and Sign 1, or LOG and Sign -1."
