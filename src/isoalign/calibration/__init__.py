@@ -123,7 +123,6 @@ from isoalign.calibration.kv_record import (
     calibration_to_dict,
     geometries_from_dict,
     geometries_of_record,
-    kv_imager_record,
     nearest_axis,
     read_geometries,
     read_shadows,

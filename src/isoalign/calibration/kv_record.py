@@ -1,12 +1,11 @@
-"""The stored form of a kV imager calibration: versioned JSON, and the signed record that a room uses."""
+"""The stored form of a kV imager calibration: versioned JSON; also the result of its signed record."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from isoalign.geometry import Fixed, ImagerAxis, PixelGrid, Pose, ProjectionGeom
 
 KIND = "isoalign kV imager geometry"
 VERSION = 1
-RECORD_KIND = "kV imager geometry"
-"""Of the signed record, whose ``result`` is the stored form."""
-VALID_FOR = timedelta(days=31)
 
 
 def nearest_axis(geometry: ProjectionGeometry) -> ImagerAxis:
@@ -65,29 +61,6 @@ def calibration_to_dict(calibration: KvCalibration) -> dict[str, Any]:
     }
 
 
-def kv_imager_record(
-    calibration: KvCalibration, *, devices: Mapping[str, str] | None = None, valid_for: timedelta = VALID_FOR
-) -> CalibrationRecord:
-    """A calibration as a record to be signed; ``devices`` are serial numbers by role, such as "imager A"."""
-    stored = calibration_to_dict(calibration)
-    return CalibrationRecord(
-        kind=RECORD_KIND,
-        version=VERSION,
-        method=METHOD,
-        measured_at=calibration.measured_at,
-        valid_until=calibration.measured_at + valid_for,
-        devices=dict(devices or {}),
-        inputs_sha256=calibration.inputs_sha256,
-        result={"calibration": stored},
-        residuals={
-            one.name: {"rms_px": one.fit.rms_px, "outliers": list(one.fit.outliers)} for one in calibration.imagers
-        },
-        gates=asdict(calibration.gates),
-        failures=calibration.failures(),
-        notes=dict(calibration.notes),
-    )
-
-
 def geometries_of_record(record: CalibrationRecord) -> dict[str, ProjectionGeometry]:
     """Imager name -> geometry, of a record that was opened; each with the machine axis that comes nearest to it.
 
@@ -95,10 +68,7 @@ def geometries_of_record(record: CalibrationRecord) -> dict[str, ProjectionGeome
     ------
     InvalidCalibrationRecord
     """
-    stored = record.result.get("calibration")
-    if record.kind != RECORD_KIND or not isinstance(stored, dict):
-        raise InvalidCalibrationRecord(f"this is a record of {record.kind}, not of {RECORD_KIND}")
-    found = geometries_from_dict(stored)
+    found = geometries_from_dict(record.result)
     return {name: replace(geometry, axis=nearest_axis(geometry)) for name, geometry in found.items()}
 
 

@@ -51,8 +51,10 @@ def ct(
     shape = MarkerShape(diameter, length)
     with StepProgress() as progress:
         progress("begin", f"Reading {folder}", None)
-        volume = load_ct_folder(folder)
+        volume, advice = load_ct_folder(folder)
         progress("done", f"{volume.hounsfield.shape[0]} slices", None)
+        for words in advice:
+            progress("warning", words, None)
         progress("begin", "Looking for markers", None)
         found = detect_markers_in_ct(volume, shape, settings=CtMarkerSettings(threshold_hu=threshold))
         progress("done", f"{len(found)} found", None)

@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from isoalign.calibration import CalibrationRecord, RecordExpired, RoomSeal, geometries_of_record, read_record
-from isoalign.calibration.kv_record import RECORD_KIND as IMAGERS
+from isoalign.calibration import (
+    KV_KIND,
+    CalibrationRecord,
+    RecordExpired,
+    RoomSeal,
+    geometries_of_record,
+    read_record,
+)
 from isoalign.geometry import ProjectionGeometry
 from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings
@@ -70,7 +76,7 @@ def load_calibration(settings: RoomSettings, now: datetime) -> RoomCalibration:
     records = []
     imagers: Mapping[str, ProjectionGeometry] = {}
     if stated.imagers is not None:
-        record = _read(stated.imagers, seal, IMAGERS, stated, now)
+        record = _read(stated.imagers, seal, KV_KIND, stated, now)
         records.append(record)
         imagers = _imagers(record, settings, stated.imagers)
     return RoomCalibration(imagers, tuple(records))

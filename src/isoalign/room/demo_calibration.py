@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from isoalign.room.settings import CalibrationSettings, RoomSettings
-from isoalign.room.simulation import ImagerMisalignment
+from isoalign.room.simulation import CouchErrors, ImagerMisalignment
 
 KEY = "room-key"
 IMAGERS = "kv-imagers.json"
@@ -47,14 +48,16 @@ def calibrate_imagers(
     from isoalign.calibration import RoomKey, built_in_phantom, calibrate_kv_imagers, kv_imager_record, write_record
     from isoalign.room.facade import BALL_BEARING, Room
 
-    with Room(settings, scene=BALL_BEARING, seed=seed, misalignments=misalignments) as room:
+    with Room(settings, scene=BALL_BEARING, seed=seed, misalignments=misalignments, couch_errors=CouchErrors()) as room:
         calibration = calibrate_kv_imagers(built_in_phantom(), room.acquire())
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / KEY
-    if file.exists():
-        key, seal = RoomKey.load(file), file.with_name(KEY + ".pub")
+    private = folder / KEY
+    if private.exists():
+        key, seal = RoomKey.load(private), private.with_name(KEY + ".pub")
     else:
         key = RoomKey.generate()
-        _, seal = key.save(file)
-    record = write_record(kv_imager_record(calibration, valid_for=VALID_FOR), folder / IMAGERS, key)
-    return CalibrationSettings(seal=seal.resolve(), imagers=record.resolve())
+        _, seal = key.save(private)
+    record = kv_imager_record(calibration, notes={"room": "simulated"})
+    until = calibration.measured_at + VALID_FOR
+    file = write_record(replace(record, valid_until=until), folder / IMAGERS, key)
+    return CalibrationSettings(seal=seal.resolve(), imagers=file.resolve())

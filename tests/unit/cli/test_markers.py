@@ -92,7 +92,7 @@ def test_two_images_are_matched_to_the_plan(
 
 def test_markers_in_a_ct_folder_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     case = marker_ct(1, markers=2, clutter=False, shape=(32, 56, 56))
-    monkeypatch.setattr("isoalign.room.cases.load_ct_folder", lambda _folder: case.volume)
+    monkeypatch.setattr("isoalign.room.cases.load_ct_folder", lambda _folder: (case.volume, ()))
     assert main(["markers", "ct", "folder", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     centres = np.array([one["centre_mm"] for one in found["markers"]])

@@ -51,7 +51,7 @@ def record_of(names: tuple[str, ...] = ("A", "B"), rows: int = 1024) -> Calibrat
         valid_until=NOW + timedelta(days=1),
         devices={"imager A": "P-1"},
         inputs_sha256="",
-        result={"calibration": {"kind": "isoalign kV imager geometry", "version": 1, "imagers": imagers}},
+        result={"kind": "isoalign kV imager geometry", "version": 1, "imagers": imagers},
         residuals={},
     )
 
@@ -84,7 +84,7 @@ def test_a_good_record_says_where_the_imagers_stand(tmp_path: Path, key: RoomKey
 
 def changed(path: Path) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
-    document["content"]["result"]["calibration"]["imagers"][0]["geometry"]["source_mm"][0] += 1.0
+    document["content"]["result"]["imagers"][0]["geometry"]["source_mm"][0] += 1.0
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
