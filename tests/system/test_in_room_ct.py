@@ -106,6 +106,7 @@ class Waiting:
             await self.field_open.wait()
 
 
+@pytest.mark.timeout(300)
 async def test_the_whole_way_with_an_in_room_ct(
     simulated_room: Callable[..., Any],
     start_room: Callable[..., Any],
