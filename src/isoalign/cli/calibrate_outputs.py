@@ -95,7 +95,7 @@ def finish(record: CalibrationRecord, document: Document, table: Any, outputs: O
     Parameters
     ----------
     record : CalibrationRecord
-        Completed by :meth:`Outputs.completed`, before the document was made of it.
+        Completed here by :meth:`Outputs.completed`; before, where the document shows operator or serial numbers.
     document : Document
         What is shown and stands in the report.
     table : pyarrow.Table
@@ -113,6 +113,7 @@ def finish(record: CalibrationRecord, document: Document, table: Any, outputs: O
     from isoalign.reports.document_console import document_group
     from isoalign.reports.pdf_report import write_pdf
 
+    record = outputs.completed(record)
     files = {}
     if outputs.report is not None:
         files["report"] = str(write_pdf(document, outputs.report))

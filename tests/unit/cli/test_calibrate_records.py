@@ -61,7 +61,7 @@ def test_a_key_is_made_once(tmp_path: Path, key: Path, capsys: pytest.CaptureFix
 def test_a_result_is_shown_written_and_signed(tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = outputs(tmp_path, key, operator="physicist", device=("imager A=P-1",), valid_days=7)
     given.require_usable()
-    assert finish(given.completed(RECORD), DOCUMENT, TABLE, given) == 0
+    assert finish(RECORD, DOCUMENT, TABLE, given) == 0
     assert "All gates hold." in capsys.readouterr().out
     assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
     assert (tmp_path / "t.csv").read_text().startswith('"angle_deg"')
