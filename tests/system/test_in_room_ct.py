@@ -84,7 +84,10 @@ def commit(port: int, images: list[Dataset]) -> Dataset:
     assert status.Status == 0x0000
     assert arrived.wait(20)
     assert answered.wait(20)
+    connection = association.dul.socket.socket
     association.release()
+    association.join(10)
+    connection.close()  # the library leaves it open when the other side has left first
     return reports[0]
 
 
@@ -243,7 +246,9 @@ def assert_as_the_statement_says(
 
 def sub_type(registration: Dataset) -> str:
     item = registration.RegistrationSequence[-1].MatrixRegistrationSequence[0]
-    return str(item.private_block(0x3275, "Varian Medical Systems VISION 3275")[0x00].value)
+    value = item.private_block(0x3275, "Varian Medical Systems VISION 3275")[0x00].value
+    # in Implicit VR nothing tells a reader that a private attribute is text
+    return value.decode("ascii").strip() if isinstance(value, bytes) else str(value)
 
 
 def matrix_of(registration: Dataset, frame_of_reference_uid: str) -> np.ndarray:
