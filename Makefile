@@ -94,7 +94,10 @@ demo: install  ## align a simulated patient, from plan to report (ARGS="--case D
 # ---- quality ------------------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: develop  ## format, lint, strict types, import contracts, generated files, docs with warnings as errors
+check: static docs  ## format, lint, strict types, import contracts, generated files, docs with warnings as errors
+
+.PHONY: static
+static: develop
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -102,7 +105,6 @@ check: develop  ## format, lint, strict types, import contracts, generated files
 	$(BIN)/python firmware_protocols/generate.py --check
 	$(BIN)/python firmware_protocols/reference_codec.py --check
 	$(BIN)/python firmware_protocols/check_compatibility.py
-	$(MAKE) --no-print-directory docs
 
 .PHONY: test
 test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
