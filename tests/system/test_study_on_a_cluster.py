@@ -18,9 +18,9 @@ import pytest
 
 pytest.importorskip("distributed", reason="the package distributed is not installed")
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeless]
 
-CASES = 8
+CASES = 6
 QUIET = ["--no-dashboard", "--host", "127.0.0.1"]
 
 

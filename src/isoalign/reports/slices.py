@@ -6,7 +6,6 @@ from itertools import count
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from isoalign.geometry import Array, DicomPatient, Pose
 from isoalign.records import Volume
@@ -78,6 +77,8 @@ def _grid(centre_mm: Array, right: Array, down: Array) -> Array:
 
 def _shown(volume: Volume, points_mm: Array) -> Picture:
     """A volume at points (rows, columns, 3) in its frame, in the display window; air outside of it."""
+    from scipy import ndimage  # not with every table on a terminal
+
     inverse = np.linalg.inv(volume.dicom_from_index)
     index = points_mm @ inverse[:3, :3].T + inverse[:3, 3]
     hounsfield = ndimage.map_coordinates(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+from transforms3d.axangles import axangle2mat
 
 from isoalign.geometry import Array, Fixed, Pose, Representation, TableTopPosition, fixed_from_table, table_top_position
 
@@ -44,7 +44,7 @@ class SupportAxisErrors:
         unturned = TableTopPosition.from_values(Representation.IEC_61217, [*position[:5], 0.0])
         angle = float(position[5])
         direction = np.array([*np.tan(np.deg2rad(self.lean_deg)), 1.0])
-        turn = Rotation.from_rotvec(angle * direction / np.linalg.norm(direction), degrees=True).as_matrix()
+        turn = axangle2mat(direction, np.deg2rad(angle))
         foot = np.array([*self.offset_mm, 0.0])
         twice = np.deg2rad(2.0 * angle)
         walk = self.walk_mm * np.array([np.cos(twice) - 1.0, np.sin(twice), 0.0])
