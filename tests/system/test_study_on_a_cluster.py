@@ -63,11 +63,13 @@ def test_a_worker_is_killed_and_no_case_is_lost(tmp_path: Path, start: Callable[
     journal = tmp_path / "study.parquet.journal"
     arguments = ["radiographs", "--kind", "clean", "--cases", str(CASES), "--pixels", "96", "--out", str(table)]
     study = start("study", "isoalign.cli", "study", *arguments, "--scheduler", address, "--json")
+
     # the journal's first line is its header; a worker that has told of a case is in the middle of the next one
-    by_doomed = wait_for(
-        lambda: journal.exists() and f":{doomed.pid}" in journal.read_text(encoding="utf-8"), "its first case", 200.0
-    )
-    assert by_doomed
+    def told_by_doomed() -> bool:
+        assert study.poll() is None, (tmp_path / "study.log").read_text()
+        return journal.exists() and f":{doomed.pid}" in journal.read_text(encoding="utf-8")
+
+    wait_for(told_by_doomed, "its first case", 90.0)
     os.kill(doomed.pid, signal.SIGKILL)
     assert study.wait(200) in (0, 6), (tmp_path / "study.log").read_text()
 

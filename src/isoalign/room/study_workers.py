@@ -100,7 +100,7 @@ class DaskWorkers:
         futures = []
         try:
             futures = [client.submit(run_case, plan, *pair, pure=False, retries=MOST_LOSSES) for pair in pairs]
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 yield future.result()
         except distributed.KilledWorker as problem:
             raise WorkersLost(f"workers of the cluster died again and again: {problem}") from problem
