@@ -178,7 +178,8 @@ class ClearanceChecker:
     async def _ensure_worker(self) -> None:
         await asyncio.sleep(0)  # so that the end of a worker that has died is noticed
         process = self._process
-        if self._is_ready and process is not None and process.stdout is not None and not process.stdout.at_eof():
+        is_open = process is not None and process.stdout is not None and not process.stdout.at_eof()
+        if self._is_ready and is_open and process is not None and not _has_ended(process.pid):
             return
         await self._end()
         self.starts += 1
@@ -253,6 +254,14 @@ class ClearanceChecker:
             process.stdin.close()
             with contextlib.suppress(OSError):
                 await process.stdin.wait_closed()
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has ended, also before the loop has been told; its exit status stays for whoever waits for it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _values(position: TableTopPosition) -> list[float]:
