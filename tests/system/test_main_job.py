@@ -55,7 +55,9 @@ def test_built_in_case_from_plan_to_report(tmp_path: Path) -> None:
     assert "Traceback" not in logs
 
 
-@pytest.mark.parametrize(("archive", "support_angle_deg"), [("orthanc", "0"), ("dcmtk", "10")])
+@pytest.mark.parametrize(
+    ("archive", "support_angle_deg"), [pytest.param("orthanc", "0", marks=pytest.mark.soak), ("dcmtk", "10")]
+)
 def test_archive_of_another_maker(archive: str, support_angle_deg: str, tmp_path: Path, require_program) -> None:
     """And a beam at a turned couch: the session once took the patient's planned place for that at the angle zero, and
     wanted to turn the couch back."""
