@@ -68,8 +68,7 @@ class AcceptanceLimits:
     restart_distance_mm, restart_angle_deg : float
         How far from the solution a second search from a displaced start may end.
     opinion_distance_mm : float
-        How far from the solution the gradient correlation of any view has its maximum, along its axes. On a real head,
-        where metal and the CT's coarse slices move it, matches that were right had it up to 0.8 mm away.
+        How far from the solution the gradient correlation of any view has its maximum, along its axes.
     largest_sigma_mm, largest_sigma_deg : float
         Greatest standard deviation of any axis, from the fit.
     largest_condition : float
@@ -89,7 +88,7 @@ class AcceptanceLimits:
     view_angle_deg: float = 0.3
     restart_distance_mm: float = 0.3
     restart_angle_deg: float = 0.3
-    opinion_distance_mm: float = 1.0
+    opinion_distance_mm: float = 0.3
     largest_sigma_mm: float = 0.2
     largest_sigma_deg: float = 0.2
     largest_condition: float = 1000.0
