@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from isoalign.dicom.errors import CharactersNotWritable
@@ -15,6 +16,8 @@ from isoalign.dicom.objects.attributes import attribute_name
 
 TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations that Specific Character Set (0008,0005) is about."""
+
+NUMBER_VRS = frozenset({"DS", "IS"})
 
 
 def declare_characters(dataset: Dataset, settings: ObjectSettings) -> Dataset:
@@ -39,7 +42,10 @@ def declare_characters(dataset: Dataset, settings: ObjectSettings) -> Dataset:
 
 
 def _beyond_the_default_repertoire(dataset: Dataset) -> Iterator[str]:
-    for element in dataset:
+    for found in dataset.elements():
+        if isinstance(found, RawDataElement) and found.VR in NUMBER_VRS:
+            continue  # it would be made numbers only to be passed over
+        element = dataset[found.tag]
         if element.VR == "SQ":
             for item in element.value:
                 yield from _beyond_the_default_repertoire(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.attributes import text
 from isoalign.records import Patient, Study
 
+DS_LENGTH = 16
+"""Characters of a decimal string, PS3.5 6.2."""
 SEXES = {"F": "F", "M": "M", "FEMALE": "F", "MALE": "M"}
 """What is written for the patient's sex; anything else is O (section B.2.1 of the conformance statement)."""
 
@@ -147,8 +150,14 @@ def parse_date_time(date: str, time: str) -> datetime | None:
 
 def decimal(value: float) -> DSfloat:
     """A decimal string of at most 16 characters, as precise as that allows, with noise below 1e-12 removed."""
+    return DSfloat(decimal_text(value), auto_format=True)
+
+
+def decimal_text(value: float) -> str:
+    """The characters of :func:`decimal`."""
     cleaned = round(float(value), 12) + 0.0  # turns -0.0 into 0.0
-    return DSfloat(format_number_as_ds(cleaned), auto_format=True)
+    plain = repr(cleaned)
+    return plain if len(plain) <= DS_LENGTH and math.isfinite(cleaned) else format_number_as_ds(cleaned)
 
 
 def decimals(values: npt.ArrayLike) -> list[DSfloat]:

@@ -12,14 +12,15 @@ from datetime import datetime
 
 import numpy as np
 from pydicom import config
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from isoalign.dicom.identity import CT_IMAGE, RT_STRUCTURE_SET
 from isoalign.dicom.object_settings import DEFAULT_SETTINGS, ObjectSettings
 from isoalign.dicom.objects.characters import declare_characters
-from isoalign.dicom.objects.common import Series, date_time, decimal, decimals, new_dataset, reference
+from isoalign.dicom.objects.common import Series, date_time, decimal, decimal_text, new_dataset, reference
 from isoalign.dicom.objects.contour_resampling import resampled_onto
 from isoalign.dicom.objects.private import add_private
 from isoalign.dicom.objects.structure_set import MARKER_GROUP, RELATIONSHIP_GROUP, RelatedStructureSet
@@ -28,6 +29,7 @@ from isoalign.records import CtReference, Patient, Structure, StructureSet, Stud
 
 DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 """SOP Class that RT Referenced Study Sequence names; retired, and what the standard's examples and vendors write."""
+CONTOUR_DATA = Tag(0x3006, 0x0050)
 ON_SLICE = 0.01
 """Largest distance of a contour from a slice that it references, as a part of the slice distance."""
 
@@ -215,8 +217,18 @@ def _contour(structure: Structure, points: Array, images: _Images) -> Dataset:
         item.ContourImageSequence = [reference(CT_IMAGE, uid)]
     item.ContourGeometricType = structure.geometric_type
     item.NumberOfContourPoints = len(points)
-    item.ContourData = decimals(points)
+    item[CONTOUR_DATA] = _contour_data(points)
     return item
+
+
+def _contour_data(points: Array) -> RawDataElement:
+    """Contour Data (3006,0050) as the bytes that are written; a reader makes numbers of them when it asks.
+
+    As numbers of pydicom's they take most of the time of writing a structure set.
+    """
+    written = "\\".join(map(decimal_text, points.ravel().tolist())).encode("ascii")
+    written += b" " * (len(written) % 2)
+    return RawDataElement(CONTOUR_DATA, "DS", len(written), written, 0, is_implicit_VR=True, is_little_endian=True)
 
 
 def _observation(structure: Structure, settings: ObjectSettings) -> Dataset:
