@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from isoalign.cli.motion_shown import ShownMotion, is_confirmed, require_somebody_to_ask
+from isoalign.cli.motion_shown import ShownMotion, hold_room, is_confirmed, require_somebody_to_ask
 
 if TYPE_CHECKING:
     from isoalign.room.devices_tools import GantryPlan, GantryProgress, GantrySummary, RoomDeviceStatus
@@ -159,14 +159,7 @@ def hold(
     as_json
         Print one JSON document.
     """
-    from isoalign.room import devices_tools
-
-    devices_tools.hold(devices_tools.find_socket(socket, room), reason)
-    if as_json:
-        print(json.dumps({"schema": "isoalign.gantry-hold/1", "held": True, "reason": reason}, indent=2))
-    else:
-        print(f"held: {reason}")
-    return 0
+    return hold_room(socket, room, reason, "isoalign.gantry-hold/1" if as_json else None)
 
 
 def _carry_out(daemon: Path, plan: GantryPlan, what: str, *, plan_only: bool, yes: bool, as_json: bool) -> int:

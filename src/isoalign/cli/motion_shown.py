@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -102,3 +104,16 @@ def is_confirmed(what: str) -> bool:
         return True
     print("not confirmed: nothing has moved", file=sys.stderr)
     return False
+
+
+def hold_room(socket: Path | None, room: str | None, reason: str, schema: str | None) -> int:
+    """Hold everything in a room and say so, as a JSON document where a schema is named; returns the exit code."""
+    from isoalign.room import devices_tools
+
+    devices_tools.hold(devices_tools.find_socket(socket, room), reason)
+    print(
+        f"held: {reason}"
+        if schema is None
+        else json.dumps({"schema": schema, "held": True, "reason": reason}, indent=2)
+    )
+    return 0
