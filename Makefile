@@ -51,11 +51,11 @@ $(BIN)/python:
 	@echo "creating the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-# one recipe for both lock files: $(1) lock, $(2) stamp. The lock names every package, so nothing is left to resolve:
+# one recipe for all lock files: $(1) lock, $(2) stamp, $(3) more options of pip. The lock names every package, so nothing is left to resolve:
 # left to itself, pip would look for the newest 'package[extra]' first and refuse it for having no hash in the lock
 define install_lock
 	@echo "installing $(1)"
-	@$(PIP) install --require-hashes --no-deps -r $(1) || { \
+	@$(PIP) install --require-hashes --no-deps $(3) -r $(1) || { \
 		echo "make: the packages in $(1) could not be installed; the first installation needs a package index."; exit 1; }
 	@$(PIP) install --no-build-isolation --no-deps --no-index -e .
 	@$(PIP) check >/dev/null || { $(BIN)/python -m pip check; \
@@ -67,10 +67,10 @@ $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/python
 	$(call install_lock,constraints.txt,$@)
 
 $(DEVELOPMENT): constraints-dev.txt $(RUNTIME) | $(BIN)/python
-	$(call install_lock,constraints-dev.txt,$@)
+	$(call install_lock,constraints-dev.txt,$@,--no-compile)
 
 $(PEERS): constraints-peers.txt $(DEVELOPMENT) | $(BIN)/python
-	$(call install_lock,constraints-peers.txt,$@)
+	$(call install_lock,constraints-peers.txt,$@,--no-compile)
 
 $(WARM): $(RUNTIME) $(KERNELS)
 	@$(BIN)/isoalign warmup

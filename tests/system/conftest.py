@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from prepared_processes import IN_PLACE_OF_SUBPROCESS
+from room_cases import make_case, write_case
 
-from isoalign.dicom.objects import write_file
 from isoalign.geometry import TableTopPosition, planned_fixed_from_dicom, setup_error
 from isoalign.room.archives import ArchiveKind
-from isoalign.room.cases import Case, builtin_case, store_case
+from isoalign.room.cases import Case, store_case
 from isoalign.room.client import RoomClient
 from isoalign.room.settings import ClearanceSettings, StorageSettings, load_settings
 from isoalign.room.simulated_scanner import with_simulated_scanner
@@ -26,22 +26,19 @@ OFFSET = (6.0, -5.0, 4.0, 1.5, -2.0, 1.0)
 
 @pytest.fixture(scope="session")
 def case() -> Case:
-    """The built-in head phantom."""
-    return builtin_case()
+    """The built-in head phantom with fewer slices."""
+    return make_case()
 
 
 @pytest.fixture(scope="session")
 def pristine_case_folder(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in case as DICOM files; do not change it."""
-    folder = tmp_path_factory.mktemp("case")
-    for number, dataset in enumerate(case.datasets()):
-        write_file(dataset, folder / f"{dataset.Modality}_{number:04d}.dcm")
-    return folder
+    """The case as DICOM files; do not change it."""
+    return write_case(case, tmp_path_factory.mktemp("case") / "files")
 
 
 @pytest.fixture
 def case_folder(pristine_case_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the built-in case to be spoiled."""
+    """A copy of the case to be spoiled."""
     return Path(shutil.copytree(pristine_case_folder, tmp_path / "case"))
 
 

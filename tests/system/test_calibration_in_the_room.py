@@ -12,7 +12,7 @@ from isoalign.calibration import check_day, cube_phantom, measure_day, measure_s
 from isoalign.calibration.stop_table import stops_of
 from isoalign.interlocks import Settings
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeless, pytest.mark.timeout(300)]
 
 
 def test_the_daily_check_and_a_stop_in_a_simulated_room() -> None:

@@ -14,7 +14,7 @@ from isoalign.errors import RemoteError
 from isoalign.records import Outcome
 from isoalign.room.settings import ClearanceSettings
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeless, pytest.mark.timeout(300)]
 
 # The set-up position is 0 / 700 / -120: the table top's head end lies at Y = 700, its surface at Z = -120. The skin of
 # the phantom reaches from -98 to 68 in X, to 93 in Y and to 110 in Z.

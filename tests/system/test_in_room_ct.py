@@ -27,7 +27,7 @@ from isoalign.room.client import RoomClient
 from isoalign.room.in_room_ct import FIELD_OPEN
 from isoalign.room.simulated_scanner import SimulatedScanner
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeless, pytest.mark.timeout(300)]
 
 HFS_AXES = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 IN_ROOM = Pose(Fixed, DicomPatient, HFS_AXES, (0.0, 0.0, 0.0))
@@ -109,7 +109,6 @@ class Waiting:
             await self.field_open.wait()
 
 
-@pytest.mark.timeout(300)
 async def test_the_whole_way_with_an_in_room_ct(
     simulated_room: Callable[..., Any],
     start_room: Callable[..., Any],

@@ -42,9 +42,9 @@ def is_running(pid: int) -> bool:
 
 
 @contextmanager
-def moving_demo(output: Path) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
+def moving_demo(case: Path, output: Path) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
     """A demonstration whose couch is on its way to the set-up position, and its children."""
-    command = [sys.executable, "-m", "isoalign.cli", "demo", "--output", str(output)]
+    command = [sys.executable, "-m", "isoalign.cli", "demo", "--case", str(case), "--output", str(output)]
     with (output / "progress.txt").open("w") as progress:
         demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=progress, text=True)
         try:
@@ -60,8 +60,8 @@ def moving_demo(output: Path) -> Iterator[tuple[subprocess.Popen[str], set[int]]
             demo.wait()
 
 
-def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
-    with moving_demo(tmp_path) as (demo, children):
+def test_ctrl_c_ends_everything_with_130(pristine_case_folder: Path, tmp_path: Path) -> None:
+    with moving_demo(pristine_case_folder, tmp_path) as (demo, children):
         assert len(children) >= 7  # couch, two imagers with their renderers, pendant, archive, daemon, room
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 130
@@ -71,8 +71,8 @@ def test_ctrl_c_ends_everything_with_130(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def test_killed_demo_leaves_no_orphan(tmp_path: Path) -> None:
-    with moving_demo(tmp_path) as (demo, children):
+def test_killed_demo_leaves_no_orphan(pristine_case_folder: Path, tmp_path: Path) -> None:
+    with moving_demo(pristine_case_folder, tmp_path) as (demo, children):
         demo.kill()
         demo.wait(5)
         assert wait_gone(children, 10) == set()

@@ -8,7 +8,7 @@ from isoalign.errors import RemoteError
 from isoalign.room.archives import start_archive
 from isoalign.storage import Database, OutboxState
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeless]
 
 
 def queued_states(room) -> list[OutboxState]:
