@@ -127,6 +127,25 @@ class ClearanceSettings(Section):
     arm_angles_deg: dict[str, float] = Field(default_factory=dict)
 
 
+class InterlockSettings(Section):
+    """What the device daemon watches in this room; what is left out is as the daemon has it.
+
+    The keys are those of :class:`~isoalign.devices.config.DaemonConfig`.
+    """
+
+    beam: bool | None = Field(default=None, description="whether the room tells the state of its treatment beam")
+    payload_range_kg: Range | None = None
+    payload_change_kg: Positive | None = None
+    sag_mm_per_kg: Positive | None = Field(default=None, description="of a couch that allows for its load")
+    sag_deg_per_kg: Positive | None = Field(default=None, description="of a couch that allows for its load")
+    drive_temperature_limit_c: Positive | None = None
+    panel_temperature_limit_c: Positive | None = None
+    panel_lag_limit_percent: Positive | None = None
+    speed_class: Literal["service", "normal", "fast"] | None = None
+    observation: Literal["in-room", "remote"] | None = None
+    dry_run_expiry_s: Positive | None = None
+
+
 class ImagerSettings(Section):
     """One kV imager: its geometry in the terms of RT Image, and its three addresses."""
 
@@ -312,6 +331,7 @@ class RoomSettings(Section):
     correction: CorrectionSettings = CorrectionSettings()
     couch: CouchSettings | None = None
     clearance: ClearanceSettings | None = None
+    interlocks: InterlockSettings = InterlockSettings()
     pendant: Address | None = None
     gantry: Address | None = None
     imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]

@@ -336,6 +336,7 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
             }
             for imager in settings.imager
         ],
+        **settings.interlocks.model_dump(exclude_none=True),
     }
     if couch is not None:
         config["clearance"] = daemon_clearance(settings.clearance)
