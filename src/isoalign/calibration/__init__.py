@@ -185,6 +185,12 @@ from isoalign.calibration.signed_record import (
     sign_record,
     write_record,
 )
+from isoalign.calibration.table_top_correction import (
+    UNCORRECTED,
+    SupportAxisCorrection,
+    TableTopCorrection,
+    table_top_correction,
+)
 from isoalign.calibration.triangulation import (
     triangulate,
 )
@@ -200,6 +206,7 @@ from isoalign.calibration.winston_lutz import (
 
 __all__ = [
     "KV_KIND",
+    "UNCORRECTED",
     "USUAL_ANGLES_DEG",
     "WALK_OUT_BALL_RADIUS_MM",
     "WALK_OUT_KIND",
@@ -260,7 +267,9 @@ __all__ = [
     "RoomSeal",
     "StopMeasurements",
     "StopRecording",
+    "SupportAxisCorrection",
     "SurveyedDistance",
+    "TableTopCorrection",
     "TooManyOutliers",
     "Trend",
     "Underdetermined",
@@ -328,6 +337,7 @@ __all__ = [
     "sign_record",
     "six_numbers",
     "solve_robust",
+    "table_top_correction",
     "trends",
     "triangulate",
     "walkout_measurements",

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from isoalign.calibration import (
     KV_KIND,
+    UNCORRECTED,
     CalibrationRecord,
     RecordExpired,
     RoomSeal,
+    TableTopCorrection,
     geometries_of_record,
     read_record,
+    table_top_correction,
 )
 from isoalign.geometry import ProjectionGeometry
 from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings
+
+IMAGERS, COUCH = "imagers", "couch"
+ALL_RECORDS = (IMAGERS, COUCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,13 @@ class RoomCalibration:
     ----------
     imagers : mapping of str to ProjectionGeometry
         Empty where the configuration names no record: then the imagers stand where it says.
+    couch : TableTopCorrection
+        Between the positions of the couch and those of its table top; without a record the couch is taken at its word.
     records : tuple of CalibrationRecord
     """
 
     imagers: Mapping[str, ProjectionGeometry] = field(default_factory=dict)
+    couch: TableTopCorrection = UNCORRECTED
     records: tuple[CalibrationRecord, ...] = ()
 
     def require_valid(self, now: datetime) -> None:
@@ -60,29 +69,49 @@ UNCALIBRATED = RoomCalibration()
 """A room that works with what its configuration states."""
 
 
-def load_calibration(settings: RoomSettings, now: datetime) -> RoomCalibration:
+def load_calibration(settings: RoomSettings, now: datetime, *, use: Collection[str] = ALL_RECORDS) -> RoomCalibration:
     """Open the records that a configuration names.
+
+    Parameters
+    ----------
+    settings : RoomSettings
+    now : datetime
+        Aware.
+    use : collection of str
+        Records to work with. A calibration leaves out the record that it is to replace: that may have expired.
 
     Raises
     ------
     InvalidRoomKey, InvalidCalibrationRecord, RecordTampered, RecordForeign, RecordExpired
     CalibrationIncomplete
-        When an imager of the room is not in the record.
+        When an imager of the room is not in the record, or there is a record of a couch and no couch.
     """
     stated = settings.calibration
-    if stated is None:
+    if stated is None or not set(use) & set(ALL_RECORDS):
         return UNCALIBRATED
     seal = RoomSeal.load(stated.seal)
     records = []
     imagers: Mapping[str, ProjectionGeometry] = {}
-    if stated.imagers is not None:
+    if stated.imagers is not None and IMAGERS in use:
         record = _read(stated.imagers, seal, KV_KIND, stated, now)
         records.append(record)
         imagers = _imagers(record, settings, stated.imagers)
-    return RoomCalibration(imagers, tuple(records))
+    couch: TableTopCorrection = UNCORRECTED
+    if stated.couch is not None and COUCH in use:
+        if settings.couch is None:
+            raise CalibrationIncomplete(
+                f"{stated.couch.name} is a record of a couch, and the room has none",
+                hint="Leave calibration.couch out, or state [couch].",
+            )
+        record = _read(stated.couch, seal, None, stated, now)
+        records.append(record)
+        couch = table_top_correction(record)
+    return RoomCalibration(imagers, couch, tuple(records))
 
 
-def _read(path: Path, seal: RoomSeal, kind: str, stated: CalibrationSettings, now: datetime) -> CalibrationRecord:
+def _read(
+    path: Path, seal: RoomSeal, kind: str | None, stated: CalibrationSettings, now: datetime
+) -> CalibrationRecord:
     """A record of this room; the devices that it names must have the serial numbers that the configuration states."""
     record = read_record(path, seal, kind=kind, now=now)
     wanted = {role: serial for role, serial in stated.devices.items() if role in record.devices}

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from isoalign.clock import SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import DIRECT, NORMAL
 from isoalign.errors import RemoteError
@@ -27,6 +28,7 @@ from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
 from isoalign.room.adapters import DaemonCouch, DaemonImagers
 from isoalign.room.beam_images import read_beam_images
+from isoalign.room.calibration import ALL_RECORDS, load_calibration
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
@@ -59,6 +61,7 @@ def open_room(
     seed: int = 0,
     misalignments: Mapping[str, ImagerMisalignment] | None = None,
     couch_errors: CouchErrors | None = None,
+    records: Collection[str] | None = None,
 ) -> Room:
     """Open a treatment room and drive it with blocking calls; use it in a ``with`` statement.
 
@@ -79,11 +82,15 @@ def open_room(
     couch_errors : CouchErrors, optional
         How the simulated couch truly turns. Without it it turns about the isocentre, but for the scene of two balls,
         where its axis is a little off, drawn from the seed.
+    records : collection of str, optional
+        Which of the calibration records that the configuration names the room works with: "imagers", "couch". All
+        without it; none with simulated machines, which stand where the configuration says. A calibration leaves out
+        the record that it is to replace, and what measures the couch needs what the couch itself says.
 
     Raises
     ------
     IsoalignError
-        SettingsInvalid, ProcessFailed, or what the devices report.
+        SettingsInvalid, ProcessFailed, a record that must not be used, or what the devices report.
     """
     settings = load_settings(None if config is None else Path(config))
     if scene is not None and scene not in SCENES:
@@ -92,7 +99,14 @@ def open_room(
         misalignments = _seeded_misalignments(settings, seed)
     if couch_errors is None:
         couch_errors = _seeded_couch_errors(seed) if scene == TWO_BALLS else CouchErrors()
-    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}), couch_errors=couch_errors)
+    return Room(
+        settings,
+        scene=scene,
+        seed=seed,
+        misalignments=dict(misalignments or {}),
+        couch_errors=couch_errors,
+        records=(ALL_RECORDS if scene is None else ()) if records is None else records,
+    )
 
 
 class Room:
@@ -106,7 +120,9 @@ class Room:
         seed: int,
         misalignments: dict[str, ImagerMisalignment],
         couch_errors: CouchErrors,
+        records: Collection[str],
     ) -> None:
+        calibration = load_calibration(settings, SystemClock().utc(), use=records)
         self._stack = ExitStack()
         self.simulation: SimulatedRoom | None = None
         folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
@@ -126,8 +142,8 @@ class Room:
             self._stack.close()
             raise
         couch = self.settings.couch
-        self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach)
-        self._imagers = DaemonImagers(self._devices, self.settings)
+        self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach, calibration.couch)
+        self._imagers = DaemonImagers(self._devices, self.settings, calibration.imagers, calibration.couch)
 
     def acquire(self, technique: Technique | None = None) -> tuple[Radiograph, ...]:
         """One image of every imager, with the couch at rest."""
@@ -139,7 +155,7 @@ class Room:
         return {imager.name: imager.geometry() for imager in self.settings.imager}
 
     def couch_position(self) -> TableTopPosition:
-        """The read-back position of the couch, IEC 61217."""
+        """Where the table top is by the read-back of the couch, IEC 61217."""
         return self._run(self._couch.position())
 
     def clear(self, reason: str, user: str) -> None:
@@ -200,7 +216,7 @@ class Room:
         """
 
         async def work() -> list[dict[str, Any]]:
-            plan = await self._devices.prepare(target, speed=speed)
+            plan = await self._devices.prepare(await self._couch.command_for(target), speed=speed)
             try:
                 async with aclosing(self._devices.execute(plan)) as progress:
                     async for step in progress:

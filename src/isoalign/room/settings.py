@@ -274,7 +274,7 @@ class CalibrationSettings(Section):
 
     seal: Annotated[Path, Field(description="public half of the room's key")]
     imagers: Annotated[Path | None, Field(description="record of the kV imagers' geometry")] = None
-    couch: Annotated[Path | None, Field(description="record of the couch's axis")] = None
+    couch: Annotated[Path | None, Field(description="record of the couch: walk-out of its axis, or kinematics")] = None
     devices: dict[str, str] = Field(
         default_factory=dict, description="serial numbers by role, as the records name them"
     )
