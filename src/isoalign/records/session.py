@@ -152,7 +152,7 @@ class SimulationTruth:
     """What the simulators knew and the room did not, disclosed after the session ended.
 
     ``hidden`` is the set-up error that was planted, ``remaining`` the true residual after the last move, and
-    ``table_top`` how far the true table top was from where the room said that it had arrived; None when it did not.
+    ``table_top`` how far the true table top was from where the room said last that it was; None when it said nothing.
     """
 
     hidden: RigidResidual

@@ -146,7 +146,7 @@ class _Demonstration:
             await self._start(room, case)
             async with await RoomClient.connect(room.room_socket) as client:
                 record = await self._session(room, client, case)
-            truth = _disclose(room, patient, planned, error, record.arrived, self._options.seed)
+            truth = _disclose(room, patient, planned, error, _told(record), self._options.seed)
         return dataclasses.replace(record, truth=truth)
 
     async def _calibrate(self, errors: MachineErrors, case: Case) -> None:
@@ -318,14 +318,21 @@ def _disclose(
     patient: PatientOnCouch,
     planned: Pose[Fixed, DicomPatient],
     error: Pose[Fixed, Fixed],
-    arrived: TableTopPosition | None,
+    told: TableTopPosition | None,
     seed: int,
 ) -> SimulationTruth:
     """What the simulators knew, judged by the couch's true pose, never by a match."""
     true_table = fixed_from_table(room.control("couch").true_position())
     true_pose = true_table @ patient.table_from_dicom
-    stated = None if arrived is None else residual_of(true_table @ fixed_from_table(arrived).inverse())
+    stated = None if told is None else residual_of(true_table @ fixed_from_table(told).inverse())
     return SimulationTruth(residual_of(error), residual_of(true_pose @ planned.inverse()), seed, stated)
+
+
+def _told(record: SessionRecord) -> TableTopPosition | None:
+    """Where the room said last that the table top is."""
+    if record.arrived is not None or not record.passes:
+        return record.arrived
+    return record.passes[-1].table_top
 
 
 def _found_in_words(found: dict[str, Any]) -> str:
