@@ -84,6 +84,7 @@ from isoalign.calibration.detector_record import (
     detector_arrays,
     detector_corrections,
     detector_record,
+    even_counts,
     read_panel_frames,
 )
 from isoalign.calibration.errors import (
@@ -140,6 +141,11 @@ from isoalign.calibration.measuring import (
     ball_points,
     ball_views,
     measure_walkout,
+)
+from isoalign.calibration.measuring_panels import (
+    PanelRoom,
+    RawFrame,
+    measure_panels,
 )
 from isoalign.calibration.measuring_poses import (
     measure_couch,
@@ -258,8 +264,10 @@ __all__ = [
     "MeasuringRoom",
     "OutsideCalibratedRange",
     "PanelFrames",
+    "PanelRoom",
     "PhantomPose",
     "ProjectedOffset",
+    "RawFrame",
     "RecordExpired",
     "RecordForeign",
     "RecordTampered",
@@ -303,6 +311,7 @@ __all__ = [
     "direct_linear_transformation",
     "displacement_from_projections",
     "earlier_checks",
+    "even_counts",
     "figures",
     "find_ball_in_field",
     "find_shadows",
@@ -319,6 +328,7 @@ __all__ = [
     "load_phantom",
     "measure_couch",
     "measure_day",
+    "measure_panels",
     "measure_stops",
     "measure_walkout",
     "nearest_axis",

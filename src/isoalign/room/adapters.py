@@ -8,11 +8,20 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from isoalign.calibration import UNCORRECTED, OutsideCalibratedRange, TableTopCorrection
+import numpy as np
+import numpy.typing as npt
+
+from isoalign.calibration import (
+    UNCORRECTED,
+    DetectorCorrection,
+    OutsideCalibratedRange,
+    TableTopCorrection,
+    even_counts,
+)
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import StaleState
 from isoalign.devices.ipc import JsonObject
-from isoalign.devices.status import DIRECT, MotionPlan
+from isoalign.devices.status import DIRECT, MotionPlan, RawImage
 from isoalign.errors import IsoalignError
 from isoalign.geometry import DicomPatient, Fixed, Pose, ProjectionGeometry, TableTopPosition
 from isoalign.geometry.clearance import PATIENT
@@ -162,6 +171,9 @@ class DaemonImagers:
         In place of what the configuration states.
     correction : TableTopCorrection
         An image says where the table top was, not what the couch told.
+    detectors : mapping of str to DetectorCorrection
+        For frames of an imager in the order in which they are read. They remember what earlier frames left behind, so
+        a room has one set for all of its sessions.
     """
 
     def __init__(
@@ -170,9 +182,12 @@ class DaemonImagers:
         settings: RoomSettings,
         calibrated: Mapping[str, ProjectionGeometry] | None = None,
         correction: TableTopCorrection = UNCORRECTED,
+        detectors: Mapping[str, DetectorCorrection] | None = None,
     ) -> None:
         self._client = client
         self._correction = correction
+        self._detectors = dict(detectors or {})
+        self._read_s: dict[str, float] = {}
         self._geometries = {imager.name: imager.geometry() for imager in settings.imager} | dict(calibrated or {})
         # in a room without a couch the table top is taken to stand at the set-up position
         self._fallback = settings.session_settings().default_setup
@@ -181,9 +196,11 @@ class DaemonImagers:
         """See :class:`isoalign.positioning.ImagerPort`."""
         load_kg = None if self._correction is UNCORRECTED else (await self._client.status()).payload_kg
         images = await self._client.expose(tuple(self._geometries), technique)
+        # seconds of filters: the loop, whose heartbeat keeps the couch from being stopped, goes on meanwhile
+        pixels = [await asyncio.to_thread(self._even, image) for image in images]
         return tuple(
             Radiograph(
-                image.pixels,
+                even,
                 self._geometries[image.imager],
                 Acquisition(
                     image.imager,
@@ -195,8 +212,19 @@ class DaemonImagers:
                     else self._correction.true_position(image.table_top, load_kg=load_kg),
                 ),
             )
-            for image in images
+            for image, even in zip(images, pixels, strict=True)
         )
+
+    def _even(self, image: RawImage) -> npt.NDArray[np.uint16]:
+        """The pixels of an even panel; as they came where there is no record."""
+        correction = self._detectors.get(image.imager)
+        if correction is None:
+            return image.pixels
+        read_s = (image.read_at or image.acquired_at).timestamp()
+        if read_s < self._read_s.get(image.imager, read_s):
+            correction.forget()  # somebody has set the clock
+        self._read_s[image.imager] = read_s
+        return even_counts(correction(image.pixels, read_s))
 
 
 class VolumeMatcher:

@@ -11,9 +11,12 @@ from isoalign.calibration import (
     KV_KIND,
     UNCORRECTED,
     CalibrationRecord,
+    DetectorCorrection,
+    InvalidCalibrationRecord,
     RecordExpired,
     RoomSeal,
     TableTopCorrection,
+    detector_corrections,
     geometries_of_record,
     read_record,
     table_top_correction,
@@ -22,8 +25,9 @@ from isoalign.geometry import ProjectionGeometry
 from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings
 
-IMAGERS, COUCH = "imagers", "couch"
-ALL_RECORDS = (IMAGERS, COUCH)
+IMAGERS, COUCH, DETECTORS = "imagers", "couch", "detectors"
+ALL_RECORDS = (IMAGERS, COUCH, DETECTORS)
+DETECTOR_KIND = "detector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,14 @@ class RoomCalibration:
         Empty where the configuration names no record: then the imagers stand where it says.
     couch : TableTopCorrection
         Between the positions of the couch and those of its table top; without a record the couch is taken at its word.
+    detectors : mapping of str to DetectorCorrection
+        What takes offset, lag, gain and defects off the frames of each panel, in their order; empty without a record.
     records : tuple of CalibrationRecord
     """
 
     imagers: Mapping[str, ProjectionGeometry] = field(default_factory=dict)
     couch: TableTopCorrection = UNCORRECTED
+    detectors: Mapping[str, DetectorCorrection] = field(default_factory=dict)
     records: tuple[CalibrationRecord, ...] = ()
 
     def require_valid(self, now: datetime) -> None:
@@ -106,7 +113,12 @@ def load_calibration(settings: RoomSettings, now: datetime, *, use: Collection[s
         record = _read(stated.couch, seal, None, stated, now)
         records.append(record)
         couch = table_top_correction(record)
-    return RoomCalibration(imagers, couch, tuple(records))
+    detectors: Mapping[str, DetectorCorrection] = {}
+    if stated.detectors is not None and stated.detector_maps is not None and DETECTORS in use:
+        record = _read(stated.detectors, seal, DETECTOR_KIND, stated, now)
+        records.append(record)
+        detectors = _detectors(record, settings, stated.detector_maps)
+    return RoomCalibration(imagers, couch, detectors, tuple(records))
 
 
 def _read(
@@ -116,6 +128,24 @@ def _read(
     record = read_record(path, seal, kind=kind, now=now)
     wanted = {role: serial for role, serial in stated.devices.items() if role in record.devices}
     return read_record(path, seal, kind=kind, now=now, devices=wanted)
+
+
+def _detectors(record: CalibrationRecord, settings: RoomSettings, maps: Path) -> Mapping[str, DetectorCorrection]:
+    try:
+        found = detector_corrections(record, maps.read_bytes())
+    except OSError as error:
+        raise InvalidCalibrationRecord(f"the maps of the detectors cannot be read: {error}") from error
+    for imager in settings.imager:
+        if imager.name not in found:
+            raise CalibrationIncomplete(f"{maps.name} says nothing of panel {imager.name}", imager=imager.name)
+        shape = found[imager.name].calibration.dark.shape
+        if shape != (imager.rows, imager.columns):
+            raise CalibrationIncomplete(
+                f"{maps.name}: panel {imager.name} was calibrated with {shape[0]} x {shape[1]} pixels, the "
+                f"configuration states {imager.rows} x {imager.columns}",
+                imager=imager.name,
+            )
+    return found
 
 
 def _imagers(record: CalibrationRecord, settings: RoomSettings, path: Path) -> Mapping[str, ProjectionGeometry]:

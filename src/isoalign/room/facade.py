@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from isoalign.calibration import RawFrame
 from isoalign.clock import SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import DIRECT, NORMAL
@@ -47,7 +48,8 @@ BALL_BEARING = "ball-bearing"
 CUBE = "cube"
 EMPTY = "empty"
 TWO_BALLS = "two-balls"
-SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE)
+OPEN_FIELD = "open-field"
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE, OPEN_FIELD)
 TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
 """Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
@@ -71,8 +73,8 @@ def open_room(
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
         Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers),
-        "two-balls" (for the axis of the couch) or "cube" (for the daily check). Without it the machines that the
-        configuration names are driven.
+        "two-balls" (for the axis of the couch), "cube" (for the daily check) or "open-field" (not even a couch top in
+        the X-rays, for the panels). Without it the machines that the configuration names are driven.
     seed : int
         Of the simulated noise.
     misalignments : mapping of imager name to ImagerMisalignment, optional
@@ -83,9 +85,10 @@ def open_room(
         How the simulated couch truly turns. Without it it turns about the isocentre, but for the scene of two balls,
         where its axis is a little off, drawn from the seed.
     records : collection of str, optional
-        Which of the calibration records that the configuration names the room works with: "imagers", "couch". All
-        without it; none with simulated machines, which stand where the configuration says. A calibration leaves out
-        the record that it is to replace, and what measures the couch needs what the couch itself says.
+        Which of the calibration records that the configuration names the room works with: "imagers", "couch",
+        "detectors". All without it; none with simulated machines, which stand where the configuration says. A
+        calibration leaves out the record that it is to replace, and what measures the couch needs what the couch
+        itself says.
 
     Raises
     ------
@@ -143,12 +146,22 @@ class Room:
             raise
         couch = self.settings.couch
         self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach, calibration.couch)
-        self._imagers = DaemonImagers(self._devices, self.settings, calibration.imagers, calibration.couch)
+        self._imagers = DaemonImagers(
+            self._devices, self.settings, calibration.imagers, calibration.couch, calibration.detectors
+        )
 
     def acquire(self, technique: Technique | None = None) -> tuple[Radiograph, ...]:
         """One image of every imager, with the couch at rest."""
         chosen = technique or self.settings.technique.technique()
         return tuple(self._run(self._imagers.acquire(chosen)))
+
+    def raw_frames(self, technique: Technique | None = None) -> dict[str, RawFrame]:
+        """One frame of every panel as it was sent, by imager; without X-rays when there is no technique."""
+        names = [imager.name for imager in self.settings.imager]
+        if technique is None:
+            return {one.imager: RawFrame(one.pixels, one.read_at) for one in self._run(self._devices.read_dark(names))}
+        images = self._run(self._devices.expose(names, technique))
+        return {one.imager: RawFrame(one.pixels, one.read_at or one.acquired_at) for one in images}
 
     def machine_geometry(self) -> dict[str, ProjectionGeometry]:
         """Imager name -> the geometry that the configuration gives it."""
@@ -286,6 +299,7 @@ class Room:
             setup,
             seed=seed,
             balls=_balls_of(scene, setup),
+            couch_top=scene != OPEN_FIELD,
             misalignments=misalignments,
             couch_errors=couch_errors,
         )

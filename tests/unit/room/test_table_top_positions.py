@@ -51,7 +51,13 @@ class Couch:
         moment, pixels = datetime(2026, 3, 1, tzinfo=UTC), np.ones((1024, 768), dtype=np.uint16)
         return [
             SimpleNamespace(
-                imager=name, exposure_id=1, technique=technique, acquired_at=moment, table_top=self.told, pixels=pixels
+                imager=name,
+                exposure_id=1,
+                technique=technique,
+                acquired_at=moment,
+                read_at=None,
+                table_top=self.told,
+                pixels=pixels,
             )
             for name in names
         ]
