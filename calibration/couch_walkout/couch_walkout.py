@@ -20,12 +20,11 @@ from isoalign.calibration import (
     write_record,
     write_walkout_measurements,
 )
-from isoalign.errors import IsoalignError
-from isoalign.reports import document_group, print_result, walkout_document, write_pdf
+from isoalign.reports import document_group, print_result, progress_line, run_script, walkout_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, fit, judge, and sign the record when the gates hold; returns the exit code."""
+    """Read the arguments, calibrate; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--simulate", action="store_true", help="measure in a simulated room")
@@ -44,25 +43,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", type=Path, metavar="FILE.pdf")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the measurements, for --measurements")
-    options = parser.parse_args(arguments)
-    try:
-        key = None if options.key is None else RoomKey.load(options.key)
-        measured = measure(options)
-        if options.keep is not None:
-            write_walkout_measurements(measured, options.keep)
-        walkout = fit_couch_walkout(measured.measurements)
-        devices = {"couch": options.couch_serial} if options.couch_serial else {}
-        record = walkout_record(walkout, measured.measured_at, measured.inputs_sha256, devices=devices)
-        record = replace(record, notes={"operator": options.operator} if options.operator else {})
-        document = walkout_document(walkout, record)
-        print_result(document_group(document))
-        if options.report is not None:
-            write_pdf(document, options.report)
-        if key is not None:
-            print(f"Record: {write_record(record, options.out, key)}")
-    except IsoalignError as error:
-        print(f"{error.code}: {error}\n{error.hint}", file=sys.stderr)
-        return error.exit_code
+    return run_script(parser, arguments, calibrate)
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Measure, fit, judge, and sign the record when the gates hold."""
+    key = None if options.key is None else RoomKey.load(options.key)
+    measured = measure(options)
+    if options.keep is not None:
+        write_walkout_measurements(measured, options.keep)
+    walkout = fit_couch_walkout(measured.measurements)
+    devices = {"couch": options.couch_serial} if options.couch_serial else {}
+    record = walkout_record(walkout, measured.measured_at, measured.inputs_sha256, devices=devices)
+    record = replace(record, notes={"operator": options.operator} if options.operator else {})
+    document = walkout_document(walkout, record)
+    print_result(document_group(document))
+    if options.report is not None:
+        write_pdf(document, options.report)
+    if key is not None:
+        print(f"Record: {write_record(record, options.out, key)}")
     return 0 if not record.failures else 9
 
 
@@ -70,16 +69,14 @@ def measure(options: argparse.Namespace) -> MeasuredWalkout:
     """The balls over the couch angles, from a room or from a file."""
     if options.measurements is not None:
         return read_walkout_measurements(options.measurements)
-    with isoalign.open_room(options.config, scene="two-balls" if options.simulate else None, seed=options.seed) as room:
+    scene = "two-balls" if options.simulate else None
+    records = () if options.simulate else ("imagers", "detectors")  # the couch is measured by what it says itself
+    with (
+        progress_line() as told,
+        isoalign.open_room(options.config, scene=scene, seed=options.seed, records=records) as room,
+    ):
         room.clear("calibration of the couch", options.operator or "calibration script")
-        return measure_walkout(
-            room, angles_deg=options.angles, ball_radius_mm=options.ball_radius_mm, on_progress=show_progress
-        )
-
-
-def show_progress(text: str, fraction: float) -> None:
-    """One line that follows the couch."""
-    print(f"\r{100 * fraction:3.0f} %  {text:<40}", end="\n" if fraction >= 1.0 else "", file=sys.stderr, flush=True)
+        return measure_walkout(room, angles_deg=options.angles, ball_radius_mm=options.ball_radius_mm, on_progress=told)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from isoalign.calibration import (
     write_calibration,
     write_record,
 )
-from isoalign.errors import IsoalignError
+from isoalign.reports import run_script
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, fit, judge, and write the record when the gates hold; returns the exit code."""
+    """Read the arguments, calibrate; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--simulate", action="store_true", help="take the images in a simulated room")
@@ -36,17 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--operator", default="", help="kept in the record")
     parser.add_argument("--out", type=Path, default=Path("kv_imager_geometry.json"), metavar="FILE")
     parser.add_argument("--key", type=Path, help="the room's key; signs a record beside --out, ending in .signed.json")
-    options = parser.parse_args(arguments)
-    try:
-        key = None if options.key is None else RoomKey.load(options.key)
-        calibration = measure(options)
-        print(table(calibration))
-        written = write_calibration(calibration, options.out)
-        if key is not None:
-            written = write_record(kv_imager_record(calibration), options.out.with_suffix(".signed.json"), key)
-    except IsoalignError as error:
-        print(f"{error.code}: {error}\n{error.hint}", file=sys.stderr)
-        return error.exit_code
+    return run_script(parser, arguments, calibrate)
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Measure, fit, judge, and write the record when the gates hold."""
+    key = None if options.key is None else RoomKey.load(options.key)
+    calibration = measure(options)
+    print(table(calibration))
+    written = write_calibration(calibration, options.out)
+    if key is not None:
+        written = write_record(kv_imager_record(calibration), options.out.with_suffix(".signed.json"), key)
     print(f"All gates hold. Record: {written}")
     return 0
 
@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> KvCalibration:
         return calibrate_from_shadows(phantom, images, measured_at, notes=notes)
     phantom = built_in_phantom() if options.phantom is None else load_phantom(options.phantom)
     scene = "ball-bearing" if options.simulate else None
-    with isoalign.open_room(options.config, scene=scene, seed=options.seed) as room:
+    with isoalign.open_room(options.config, scene=scene, seed=options.seed, records=()) as room:
         return calibrate_kv_imagers(phantom, room.acquire(), notes=notes)
 
 

@@ -19,12 +19,11 @@ from isoalign.calibration import (
     winston_lutz_record,
     write_record,
 )
-from isoalign.errors import IsoalignError
-from isoalign.reports import document_group, print_result, winston_lutz_document, write_pdf
+from isoalign.reports import document_group, print_result, run_script, winston_lutz_document, write_pdf
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Analyse, judge, and sign the record when the gates hold; returns the exit code."""
+    """Read the arguments, analyse; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path, help="folder or tar archive of the RT Images of the check")
     parser.add_argument("--ball-diameter-mm", type=float, default=5.0)
@@ -38,32 +37,32 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("winston_lutz.json"), metavar="FILE", help="the signed record")
     parser.add_argument("--report", type=Path, metavar="FILE.pdf")
-    options = parser.parse_args(arguments)
-    try:
-        key = None if options.key is None else RoomKey.load(options.key)
-        analysis = analyse_winston_lutz(
-            isoalign.read_beam_images(options.images),
-            ball_diameter_mm=options.ball_diameter_mm,
-            couch_angles=None if options.couch_angles is None else CouchAngles(options.couch_angles),
-        )
-        imagers = {} if options.imagers is None else against_treatment(analysis, options)
-        record = winston_lutz_record(analysis, imagers=imagers)
-        record = replace(record, notes={"operator": options.operator} if options.operator else {})
-        document = winston_lutz_document(analysis, record, imagers=imagers)
-        print_result(document_group(document))
-        if options.report is not None:
-            write_pdf(document, options.report)
-        if key is not None:
-            print(f"Record: {write_record(record, options.out, key)}")
-    except IsoalignError as error:
-        print(f"{error.code}: {error}\n{error.hint}", file=sys.stderr)
-        return error.exit_code
+    return run_script(parser, arguments, analyse)
+
+
+def analyse(options: argparse.Namespace) -> int:
+    """Analyse, judge, and sign the record when the gates hold."""
+    key = None if options.key is None else RoomKey.load(options.key)
+    analysis = analyse_winston_lutz(
+        isoalign.read_beam_images(options.images),
+        ball_diameter_mm=options.ball_diameter_mm,
+        couch_angles=None if options.couch_angles is None else CouchAngles(options.couch_angles),
+    )
+    imagers = {} if options.imagers is None else against_treatment(analysis, options)
+    record = winston_lutz_record(analysis, imagers=imagers)
+    record = replace(record, notes={"operator": options.operator} if options.operator else {})
+    document = winston_lutz_document(analysis, record, imagers=imagers)
+    print_result(document_group(document))
+    if options.report is not None:
+        write_pdf(document, options.report)
+    if key is not None:
+        print(f"Record: {write_record(record, options.out, key)}")
     return 0 if not record.failures else 9
 
 
 def against_treatment(analysis: WinstonLutz, options: argparse.Namespace) -> dict[str, Displacement]:
     """Where each imager has its isocentre, by the ball that still lies where the treatment beam saw it."""
-    with isoalign.open_room(options.imagers) as room:
+    with isoalign.open_room(options.imagers, records=("imagers", "detectors")) as room:
         return imager_to_treatment(analysis.ball, ball_views(room.acquire(), 0.5 * options.ball_diameter_mm))
 
 

@@ -1,4 +1,4 @@
-/* Firmware protocol 1.2: ids, limits, enumerations, structures, byte-wise packing, framing.
+/* Firmware protocol 1.3: ids, limits, enumerations, structures, byte-wise packing, framing.
  *
  * Generated from the definitions in this folder by generate.py; do not edit. INTERFACE.md says what everything means.
  * C11, no allocation, no dependency but the standard headers below. Structures are host-side; the wire format is made
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define ISOALIGN_PROTOCOL_MAJOR 1
-#define ISOALIGN_PROTOCOL_MINOR 2
+#define ISOALIGN_PROTOCOL_MINOR 3
 #define ISOALIGN_HEADER_BYTES 16
 #define ISOALIGN_PAYLOAD_MAX_BYTES 230
 #define ISOALIGN_CRC_BYTES 4
@@ -55,7 +55,7 @@ static_assert(ISOALIGN_FRAME_MAX_BYTES <= 254, "byte stuffing must add exactly o
 #define ISOALIGN_GANTRY_ENCODER_DIFFERENCE_UDEG 200000U
 #define ISOALIGN_DICTIONARY_COUCH 0xA53036014655C173ULL
 #define ISOALIGN_DICTIONARY_GENERATOR 0x5267459C4FE2DE43ULL
-#define ISOALIGN_DICTIONARY_PANEL 0x672E50E92CBBA04EULL
+#define ISOALIGN_DICTIONARY_PANEL 0xE91C765EF59B042EULL
 #define ISOALIGN_DICTIONARY_PENDANT 0x568EFD3EF263D3C0ULL
 #define ISOALIGN_DICTIONARY_GANTRY 0xA3C03E745F216CFDULL
 
@@ -2074,6 +2074,49 @@ static inline int isoalign_dark_frame_valid(const isoalign_dark_frame_t *m)
     return 1;
 }
 
+#define ISOALIGN_READ_DARK_ID 0x0306U
+#define ISOALIGN_READ_DARK_SEED 0x4DD65DB0U
+#define ISOALIGN_READ_DARK_BYTES 16
+#define ISOALIGN_READ_DARK_COMMAND_ID_MIN (1U)
+#define ISOALIGN_READ_DARK_COMMAND_ID_MAX (4294967295U)
+#define ISOALIGN_READ_DARK_VALID_UNTIL_US_MIN (0ULL)
+#define ISOALIGN_READ_DARK_VALID_UNTIL_US_MAX (18446744073709551615ULL)
+#define ISOALIGN_READ_DARK_EXPOSURE_ID_MIN (1U)
+#define ISOALIGN_READ_DARK_EXPOSURE_ID_MAX (4294967295U)
+
+typedef struct {
+    uint32_t command_id;
+    uint64_t valid_until_us;
+    uint32_t exposure_id;
+} isoalign_read_dark_t;
+
+static_assert(ISOALIGN_READ_DARK_BYTES == 4 + 8 + 4, "READ_DARK");
+
+static inline void isoalign_read_dark_put(uint8_t *at, const isoalign_read_dark_t *m)
+{
+    isoalign_put(at + 0, m->command_id, 4);
+    isoalign_put(at + 4, m->valid_until_us, 8);
+    isoalign_put(at + 12, m->exposure_id, 4);
+}
+
+static inline void isoalign_read_dark_get(isoalign_read_dark_t *m, const uint8_t *at)
+{
+    m->command_id = (uint32_t)(isoalign_get(at + 0, 4));
+    m->valid_until_us = (uint64_t)(isoalign_get(at + 4, 8));
+    m->exposure_id = (uint32_t)(isoalign_get(at + 12, 4));
+}
+
+static inline int isoalign_read_dark_valid(const isoalign_read_dark_t *m)
+{
+    if (m->command_id < 1U) {
+        return 0;
+    }
+    if (m->exposure_id < 1U) {
+        return 0;
+    }
+    return 1;
+}
+
 #define ISOALIGN_IMAGE_CHUNK_ID 0x0381U
 #define ISOALIGN_IMAGE_CHUNK_SEED 0x37F1DA61U
 #define ISOALIGN_IMAGE_CHUNK_BYTES 16
@@ -2956,6 +2999,8 @@ static inline uint32_t isoalign_seed(uint16_t id, int *known)
         return ISOALIGN_FRAME_READY_SEED;
     case ISOALIGN_DARK_FRAME_ID:
         return ISOALIGN_DARK_FRAME_SEED;
+    case ISOALIGN_READ_DARK_ID:
+        return ISOALIGN_READ_DARK_SEED;
     case ISOALIGN_PENDANT_STATE_ID:
         return ISOALIGN_PENDANT_STATE_SEED;
     case ISOALIGN_GANTRY_STATE_ID:
@@ -3036,6 +3081,8 @@ static inline size_t isoalign_payload_bytes(uint16_t id)
         return ISOALIGN_FRAME_READY_BYTES;
     case ISOALIGN_DARK_FRAME_ID:
         return ISOALIGN_DARK_FRAME_BYTES;
+    case ISOALIGN_READ_DARK_ID:
+        return ISOALIGN_READ_DARK_BYTES;
     case ISOALIGN_PENDANT_STATE_ID:
         return ISOALIGN_PENDANT_STATE_BYTES;
     case ISOALIGN_GANTRY_STATE_ID:
@@ -3187,6 +3234,11 @@ static inline int isoalign_payload_valid(uint16_t id, const uint8_t *payload)
         isoalign_dark_frame_t m;
         isoalign_dark_frame_get(&m, payload);
         return isoalign_dark_frame_valid(&m);
+    }
+    case ISOALIGN_READ_DARK_ID: {
+        isoalign_read_dark_t m;
+        isoalign_read_dark_get(&m, payload);
+        return isoalign_read_dark_valid(&m);
     }
     case ISOALIGN_PENDANT_STATE_ID: {
         isoalign_pendant_state_t m;

@@ -1,4 +1,4 @@
--- Wireshark dissector of the isoalign firmware protocol, version 1.2.
+-- Wireshark dissector of the isoalign firmware protocol, version 1.3.
 --
 -- Generated from the definitions in firmware_protocols by generate.py; do not edit.
 --
@@ -422,6 +422,15 @@ local MESSAGES = {
         fields = {
             { name = "exposure_id", type = "u32", count = 1, units = {  }, min = 1, max = 4294967295 },
             { name = "residual_ppm", type = "u32", count = 1, units = {  }, min = 0, max = 4294967294, nullable = true },
+        },
+    },
+    [0x0306] = {
+        name = "READ_DARK", seed = 0x4DD65DB0, bytes = 16,
+        bulk = false, data = false,
+        fields = {
+            { name = "command_id", type = "u32", count = 1, units = {  }, min = 1, max = 4294967295 },
+            { name = "valid_until_us", type = "u64", count = 1, units = { "µs" } },
+            { name = "exposure_id", type = "u32", count = 1, units = {  }, min = 1, max = 4294967295 },
         },
     },
     [0x0381] = {

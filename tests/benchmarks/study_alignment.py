@@ -47,7 +47,7 @@ def run_one(seed: int, case: Path | None, *more: str) -> dict[str, object]:
         if case is not None:
             command += ["--case", str(case)]
         began = time.monotonic()
-        run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         row: dict[str, object] = {"seed": seed, "exit_code": run.returncode, "seconds": time.monotonic() - began}
         document = json.loads(run.stdout) if run.stdout else {"error": {"code": "no output", "message": run.stderr}}
         if "error" in document:
@@ -60,6 +60,8 @@ def run_one(seed: int, case: Path | None, *more: str) -> dict[str, object]:
             "hidden_deg": truth["hidden"]["angle_deg"],
             "remaining_mm": truth["remaining"]["distance_mm"],
             "remaining_deg": truth["remaining"]["angle_deg"],
+            "told_mm": None if truth["table_top"] is None else truth["table_top"]["distance_mm"],
+            "told_deg": None if truth["table_top"] is None else truth["table_top"]["angle_deg"],
         }
 
 

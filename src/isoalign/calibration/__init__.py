@@ -84,6 +84,7 @@ from isoalign.calibration.detector_record import (
     detector_arrays,
     detector_corrections,
     detector_record,
+    even_counts,
     read_panel_frames,
 )
 from isoalign.calibration.errors import (
@@ -141,6 +142,11 @@ from isoalign.calibration.measuring import (
     ball_views,
     measure_walkout,
 )
+from isoalign.calibration.measuring_panels import (
+    PanelRoom,
+    RawFrame,
+    measure_panels,
+)
 from isoalign.calibration.measuring_poses import (
     measure_couch,
     measure_day,
@@ -185,6 +191,12 @@ from isoalign.calibration.signed_record import (
     sign_record,
     write_record,
 )
+from isoalign.calibration.table_top_correction import (
+    UNCORRECTED,
+    SupportAxisCorrection,
+    TableTopCorrection,
+    table_top_correction,
+)
 from isoalign.calibration.triangulation import (
     triangulate,
 )
@@ -200,6 +212,7 @@ from isoalign.calibration.winston_lutz import (
 
 __all__ = [
     "KV_KIND",
+    "UNCORRECTED",
     "USUAL_ANGLES_DEG",
     "WALK_OUT_BALL_RADIUS_MM",
     "WALK_OUT_KIND",
@@ -251,8 +264,10 @@ __all__ = [
     "MeasuringRoom",
     "OutsideCalibratedRange",
     "PanelFrames",
+    "PanelRoom",
     "PhantomPose",
     "ProjectedOffset",
+    "RawFrame",
     "RecordExpired",
     "RecordForeign",
     "RecordTampered",
@@ -260,7 +275,9 @@ __all__ = [
     "RoomSeal",
     "StopMeasurements",
     "StopRecording",
+    "SupportAxisCorrection",
     "SurveyedDistance",
+    "TableTopCorrection",
     "TooManyOutliers",
     "Trend",
     "Underdetermined",
@@ -294,6 +311,7 @@ __all__ = [
     "direct_linear_transformation",
     "displacement_from_projections",
     "earlier_checks",
+    "even_counts",
     "figures",
     "find_ball_in_field",
     "find_shadows",
@@ -310,6 +328,7 @@ __all__ = [
     "load_phantom",
     "measure_couch",
     "measure_day",
+    "measure_panels",
     "measure_stops",
     "measure_walkout",
     "nearest_axis",
@@ -328,6 +347,7 @@ __all__ = [
     "sign_record",
     "six_numbers",
     "solve_robust",
+    "table_top_correction",
     "trends",
     "triangulate",
     "walkout_measurements",

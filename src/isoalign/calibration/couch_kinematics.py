@@ -142,10 +142,13 @@ class CouchRange:
     axes : tuple of (float, float)
         Least and greatest of each axis of ``AXES``, mm and degrees.
     load_kg : (float, float)
+    load_centre_mm : (float, float, float)
+        Where the loads had their centre of gravity, on average, table top frame.
     """
 
     axes: tuple[tuple[float, float], ...]
     load_kg: tuple[float, float]
+    load_centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def require(self, position: TableTopPosition, load_kg: float) -> None:
         """Raise OutsideCalibratedRange for a position or load that was not measured."""
@@ -260,7 +263,9 @@ def calibrate_couch(measurements: CouchMeasurements, *, gates: CouchGates = Couc
         proofs.append(_proof(f"load of {load:g} kg kept out", state, targets, good, same, fit))
     ways = tuple((float(axis.min()), float(axis.max())) for axis in state.positions.T)
     load_range = (float(state.load_kg.min()), float(state.load_kg.max()))
-    return CouchKinematics(fit, tuple(proofs), sigma_mm, CouchRange(ways, load_range), measurements, gates)
+    loaded = state.load_centre_mm[state.load_kg > 0]
+    x, y, z = (float(value) for value in (loaded.mean(axis=0) if len(loaded) else np.zeros(3)))
+    return CouchKinematics(fit, tuple(proofs), sigma_mm, CouchRange(ways, load_range, (x, y, z)), measurements, gates)
 
 
 def corrected_command(

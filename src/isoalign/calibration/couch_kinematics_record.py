@@ -19,15 +19,16 @@ from isoalign.calibration.couch_kinematics import (
     corrected_command,
 )
 from isoalign.calibration.couch_model import PARAMETERS, CouchModel, CouchState
-from isoalign.calibration.errors import InvalidCalibrationRecord
+from isoalign.calibration.errors import InvalidCalibrationRecord, OutsideCalibratedRange
 from isoalign.calibration.signed_record import CalibrationRecord
 from isoalign.errors import IsoalignError
-from isoalign.geometry import TableTopPosition
+from isoalign.geometry import Fixed, Pose, Representation, TableTop, TableTopPosition, table_top_position
 
 KIND = "couch kinematics"
 VERSION = 1
 VALID = timedelta(days=365)
 MEASUREMENTS = "isoalign couch targets"
+SAME_LOAD_KG = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ class CouchCorrection:
             values = np.array([stored[one.name] for one in PARAMETERS])
             axes = tuple((float(least), float(greatest)) for least, greatest in record.result["range"]["axes"])
             least, greatest = record.result["range"]["load_kg"]
-            found = cls(CouchModel(values), CouchRange(axes, (float(least), float(greatest))))
+            x, y, z = record.result["range"].get("load_centre_mm", (0.0, 0.0, 0.0))
+            centre = (float(x), float(y), float(z))
+            found = cls(CouchModel(values), CouchRange(axes, (float(least), float(greatest)), centre))
         except (LookupError, TypeError, ValueError) as error:
             raise InvalidCalibrationRecord(f"the record of the couch's kinematics is damaged: {error!r}") from error
         if not np.isfinite(values).all() or len(stored) != len(PARAMETERS) or len(axes) != 6:
@@ -64,19 +67,56 @@ class CouchCorrection:
         self,
         wanted: TableTopPosition,
         *,
-        load_kg: float,
-        load_centre_mm: npt.ArrayLike = (0.0, 0.0, 0.0),
+        load_kg: float | None = None,
+        load_centre_mm: npt.ArrayLike | None = None,
         approach: npt.ArrayLike = 0.0,
     ) -> TableTopPosition:
-        """See :func:`isoalign.calibration.corrected_command`; refused outside of what was calibrated."""
+        """See :func:`isoalign.calibration.corrected_command`; refused outside of what was calibrated.
+
+        Parameters
+        ----------
+        wanted : TableTopPosition
+        load_kg : float, optional
+            None is not known: only a couch that was calibrated with one load is corrected then.
+        load_centre_mm : array_like, shape (3,), optional
+            That of the calibration without it.
+        approach : array_like, shape (6,)
+        """
         return corrected_command(
             self.model,
             wanted,
-            load_kg=load_kg,
-            load_centre_mm=load_centre_mm,
+            load_kg=self._load(load_kg),
+            load_centre_mm=self.range.load_centre_mm if load_centre_mm is None else load_centre_mm,
             approach=approach,
             within=self.range,
         )
+
+    def true_position(
+        self,
+        told: TableTopPosition,
+        *,
+        load_kg: float | None = None,
+        load_centre_mm: npt.ArrayLike | None = None,
+        approach: npt.ArrayLike = 0.0,
+    ) -> TableTopPosition:
+        """Where the table top is, IEC 61217, when the couch tells ``told``; the way back of :meth:`command`."""
+        given, load = told.in_representation(Representation.IEC_61217), self._load(load_kg)
+        self.range.require(given, load)
+        centre = self.range.load_centre_mm if load_centre_mm is None else load_centre_mm
+        rotation, translation = self.model.table_poses(CouchState.of(np.array(given.values), load, centre, approach))
+        return table_top_position(Pose(Fixed, TableTop, rotation[0], translation[0]), near=given)
+
+    def _load(self, load_kg: float | None) -> float:
+        """The load to reckon with; a scale that shows less than nothing shows nothing."""
+        if load_kg is not None:
+            return max(0.0, load_kg)
+        least, greatest = self.range.load_kg
+        if greatest - least > SAME_LOAD_KG:
+            raise OutsideCalibratedRange(
+                "the couch gives way under its load, and what it carries is not known",
+                hint="Let the couch tell its load, or calibrate it with the one load that it always carries.",
+            )
+        return least
 
 
 def kinematics_record(calibration: CouchKinematics) -> CalibrationRecord:
@@ -115,6 +155,7 @@ def kinematics_record(calibration: CouchKinematics) -> CalibrationRecord:
             "range": {
                 "axes": [list(one) for one in calibration.range.axes],
                 "load_kg": list(calibration.range.load_kg),
+                "load_centre_mm": list(calibration.range.load_centre_mm),
             },
         },
         residuals={

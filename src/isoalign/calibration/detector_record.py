@@ -23,6 +23,7 @@ from isoalign.records import frozen_array
 KIND = "detector"
 VERSION = 1
 VALID = timedelta(days=90)
+FULL_SCALE_COUNTS = 65535
 
 Float32 = npt.NDArray[np.float32]
 
@@ -50,6 +51,15 @@ class DetectorCorrection:
         """
         net = np.asarray(frame, dtype=np.float32) - self.calibration.dark
         return corrected_frame(self._without_lag(net, at_s) + self.calibration.dark, self.calibration)
+
+    def forget(self) -> None:
+        """The exposures before have faded, or nobody knows when they were."""
+        self._without_lag = TimedLagCorrection(self.lag)
+
+
+def even_counts(image: Float32) -> npt.NDArray[np.uint16]:
+    """A corrected frame as a panel would send it: whole counts, 0 to full scale."""
+    return np.clip(np.rint(image), 0, FULL_SCALE_COUNTS).astype(np.uint16)
 
 
 def detector_arrays(results: Sequence[DetectorResult]) -> bytes:

@@ -59,7 +59,7 @@ def two_channels(
         from isoalign.cli.calibrate_room import opened_room
         from isoalign.clock import SystemClock
 
-        with opened_room(config, "empty" if simulate else None, seed, outputs.operator) as (room, told):
+        with opened_room(config, "empty" if simulate else None, seed, outputs.operator, ()) as (room, told):
             given = measure_stops(
                 room,
                 now=SystemClock().utc,

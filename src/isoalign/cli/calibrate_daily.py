@@ -62,9 +62,10 @@ def daily_check(
     else:
         from isoalign.calibration.measuring_poses import measure_day
         from isoalign.cli.calibrate_room import opened_room
+        from isoalign.room.calibration import ALL_RECORDS
 
         cube = cube_phantom() if phantom is None else load_phantom(phantom)
-        with opened_room(config, "cube" if simulate else None, seed, outputs.operator) as (room, told):
+        with opened_room(config, "cube" if simulate else None, seed, outputs.operator, ALL_RECORDS) as (room, told):
             given = measure_day(room, cube, devices=outputs.serial_numbers(), on_progress=told)
     check = check_day(given)
     record = outputs.completed(daily_record(check))

@@ -59,7 +59,12 @@ def kinematics(
         from isoalign.calibration.measuring_poses import measure_couch
         from isoalign.cli.calibrate_room import opened_room
 
-        with opened_room(config, "ball-bearing" if simulate else None, seed, outputs.operator) as (room, told):
+        with opened_room(
+            config, "ball-bearing" if simulate else None, seed, outputs.operator, ("imagers", "detectors")
+        ) as (
+            room,
+            told,
+        ):
             given = measure_couch(
                 room,
                 built_in_phantom(),

@@ -61,7 +61,7 @@ def kv_imager(
         described = built_in_phantom() if phantom is None else load_phantom(phantom)
         with StepProgress() as progress:
             progress("begin", "Opening the room", None)
-            with open_room(config, scene="ball-bearing" if simulate else None, seed=seed) as room:
+            with open_room(config, scene="ball-bearing" if simulate else None, seed=seed, records=()) as room:
                 progress("begin", "Taking images", None)
                 images = room.acquire()
             progress("begin", "Fitting", None)

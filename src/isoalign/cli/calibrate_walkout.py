@@ -87,7 +87,8 @@ def _from_room(
 
     with StepProgress() as progress:
         progress("begin", "Opening the room", None)
-        with open_room(config, scene="two-balls" if simulate else None, seed=seed) as room:
+        used = () if simulate else ("imagers", "detectors")  # the couch is measured by what it says itself
+        with open_room(config, scene="two-balls" if simulate else None, seed=seed, records=used) as room:
             if simulate:
                 room.clear("calibration of the couch", "isoalign calibrate")
             else:

@@ -68,11 +68,12 @@ def demo(
     support_angle
         Patient support angle, degrees, that the plan of the made head phantom asks for.
     machine_errors
-        Let the imagers' panels stand 1 to 2 mm beside where the room believes them, drawn from the seed. Without
-        --calibrate the room aligns the patient to a wrong place, and does not know.
+        Let the imagers' panels stand 1 to 2 mm beside where the room believes them, the axis of the couch up to 2 mm
+        beside the isocentre, leaning and walking, and the table top sag, drawn from the seed. Without --calibrate the
+        room aligns the patient to a wrong place, and does not know.
     calibrate
-        Calibrate the imagers first, with a ball-bearing phantom on the couch, and let the room work with the signed
-        record.
+        Calibrate the imagers first, with a ball-bearing phantom on the couch, then the axis of the couch, with two
+        balls at seven couch angles, and let the room work with the signed records.
     output
         Folder for the report, the record and the logs.
     as_json

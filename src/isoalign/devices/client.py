@@ -15,6 +15,7 @@ from isoalign.devices.gantry_status import GantryPlan, GantryProgress
 from isoalign.devices.ipc import IpcClient, JsonObject
 from isoalign.devices.status import (
     DIRECT,
+    DarkImage,
     MotionPlan,
     MotionProgress,
     RawImage,
@@ -285,6 +286,19 @@ class DeviceClient:
         reply = await self._ipc.call_with_attachments("expose", params)
         pairs = zip(reply.result, reply.attachments, strict=True)
         return tuple(RawImage.from_wire(wire, bytes(attachment)) for wire, attachment in pairs)
+
+    async def read_dark(self, imagers: Iterable[str]) -> tuple[DarkImage, ...]:
+        """One frame without X-rays of every panel named.
+
+        Raises
+        ------
+        RemoteError
+            device.imager-silent, device.exposure-failed (a panel that cannot do it), device.image-incomplete,
+            device.unknown-imager, device.busy.
+        """
+        reply = await self._ipc.call_with_attachments("read_dark", {"imagers": list(imagers)})
+        pairs = zip(reply.result, reply.attachments, strict=True)
+        return tuple(DarkImage.from_wire(wire, bytes(attachment)) for wire, attachment in pairs)
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()

@@ -135,6 +135,9 @@ class DaemonConfig:
         Period at which ages are looked at when nothing arrives.
     secondary_lag_s : dict of axis to seconds
         Overrides what the couch says about its second channel.
+    stop_reaction_s : dict of axis to seconds
+        How long an axis was seen to go on after a stop beyond its braking: ``reaction_s`` of the stop table. Stops are
+        predicted with it where it is longer than what the couch says of its drives.
     clearance : ClearanceConfig or None
         What couch and patient must keep clear of. None: plans say that the clearance was not checked.
     approach : ApproachConfig
@@ -184,6 +187,7 @@ class DaemonConfig:
     client_lease_s: float = 0.250
     tick_s: float = 0.010
     secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    stop_reaction_s: dict[str, float] = field(default_factory=dict)
     clearance: ClearanceConfig | None = None
     approach: ApproachConfig = ApproachConfig()
     record: RecordConfig | None = None
@@ -235,10 +239,11 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     values["limits"] = {
         axis: range_of(pair, f"limits.{axis}") for axis, pair in axes_of(values.get("limits", {}), "limits").items()
     }
-    values["secondary_lag_s"] = {
-        axis: positive_number(lag, f"secondary_lag_s.{axis}")
-        for axis, lag in axes_of(values.get("secondary_lag_s", {}), "secondary_lag_s").items()
-    }
+    for name in ("secondary_lag_s", "stop_reaction_s"):
+        values[name] = {
+            axis: positive_number(time_s, f"{name}.{axis}")
+            for axis, time_s in axes_of(values.get(name, {}), name).items()
+        }
     if values.get("clearance") is not None:
         values["clearance"] = parse_clearance(values["clearance"], "clearance")
     values["approach"] = _approach(values.get("approach", {}))
@@ -254,7 +259,7 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
         if name in values:
             values[name] = one_of(values[name], known, name)
     for name in values:
-        if name.endswith(_NUMBER_ENDINGS) and name not in {"secondary_lag_s", "payload_range_kg"}:
+        if name.endswith(_NUMBER_ENDINGS) and name not in {"secondary_lag_s", "stop_reaction_s", "payload_range_kg"}:
             values[name] = positive_number(values[name], name)
     return DaemonConfig(**values)
 

@@ -91,6 +91,7 @@ class DeviceDaemon:
                 "fault_record": self._fault_record,
                 "clear": self._clear,
                 "expose": self._expose,
+                "read_dark": self._read_dark,
             },
             on_disconnect=self._gone,
         )
@@ -224,6 +225,10 @@ class DeviceDaemon:
         technique = _technique(call.require("technique", dict))
         images = await self._exposure.expose([str(name) for name in names], technique)
         return Reply([image.to_wire() for image in images], tuple(image.pixel_bytes() for image in images))
+
+    async def _read_dark(self, call: IpcCall) -> Reply:
+        frames = await self._exposure.read_dark([str(name) for name in call.require("imagers", list)])
+        return Reply([frame.to_wire() for frame in frames], tuple(frame.pixel_bytes() for frame in frames))
 
 
 def _number(call: IpcCall, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Images of one or more imagers, with the couch proved to be at rest."""
+"""Images of one or more imagers, with the couch proved to be at rest; and what their panels show without X-rays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from isoalign.devices.controller import DeviceController
 from isoalign.devices.errors import ImagerSilent, InterlockOpen, UnknownImager
 from isoalign.devices.imager import CONNECT_S, KvImager
-from isoalign.devices.status import RawImage
+from isoalign.devices.status import DarkImage, RawImage
 from isoalign.errors import IsoalignError
 from isoalign.geometry import TableTopPosition
 from isoalign.interlocks import Activity, Circuit
@@ -57,6 +57,27 @@ class ExposureRunner:
                 text = f"the exposure was ended: {fault.text} ({fault.rule_id})"
                 raise InterlockOpen(text, rule=fault.rule_id) from error
             raise
+        finally:
+            for imager in imagers:
+                imager.finish()
+            controller.end()
+
+    async def read_dark(self, names: Sequence[str]) -> tuple[DarkImage, ...]:
+        """One frame without X-rays of every panel, in the order of ``names``; the tubes are not asked for anything.
+
+        Raises
+        ------
+        UnknownImager, MotionBusy, InterlockOpen, ImagerSilent, ExposureFailed, ImageIncomplete
+        """
+        controller = self._controller
+        imagers = self._named(names)
+        await controller.await_reports()
+        controller.require_idle()
+        controller.begin_exposure(imagers)
+        limit_s = controller.config.exposure_limit_s
+        try:
+            frames = [imager.read_dark(self._next_number(), timeout_s=limit_s) for imager in imagers]
+            return tuple(await _all(frames))
         finally:
             for imager in imagers:
                 imager.finish()

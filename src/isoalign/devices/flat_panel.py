@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import datetime
 
 from isoalign.clock import Clock
 from isoalign.devices.config import TcpAddress
@@ -25,6 +26,7 @@ from isoalign.protocol.messages import (
     FrameReady,
     PanelFault,
     PanelState,
+    ReadDark,
 )
 
 ARMED = frozenset({CommandStatus.STARTED, CommandStatus.DONE})
@@ -50,6 +52,8 @@ class FlatPanel:
         As told last; None in it when the panel does not know.
     image_tap : ImageTap
         Is told what the image connection carries.
+    read_at : datetime or None
+        UTC, when the latest frame was announced.
     """
 
     def __init__(
@@ -67,10 +71,12 @@ class FlatPanel:
         self.temperature_c: Observation[float | None] | None = None
         self.image_tap = SILENT
         self._image_address = image_address
+        self._clock = clock
         self._lag_limit_percent = lag_limit_percent
         self._ready: FrameReady | None = None
         self._dark: DarkFrame | None = None
         self._fault = PanelFault.NONE
+        self.read_at: datetime | None = None
 
     def begin(self) -> None:
         """A new exposure: what the one before has given is forgotten."""
@@ -104,14 +110,38 @@ class FlatPanel:
             When the dark frame that followed shows that the panel holds too much of an exposure.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        async with exposure_step(self.imager, "reading out", self.link), asyncio.timeout_at(deadline):
-            ready = await self._wait_ready(exposure_id)
-        async with exposure_step(self.imager, "sending its image", self.link), asyncio.timeout_at(deadline):
-            name = f"image connection of {self.link.name}"
-            frame = await fetch_frame(self._image_address, ready, name=name, tap=self.image_tap)
+        frame = await self._fetched(exposure_id, deadline)
         async with exposure_step(self.imager, "reading its dark frame", self.link), asyncio.timeout_at(deadline):
             await self._require_little_lag(exposure_id)
         return frame
+
+    async def read_dark(self, number: int, *, timeout_s: float) -> ImageFrame:
+        """Read one frame without X-rays and fetch it, whole.
+
+        Parameters
+        ----------
+        number : int
+            Under which the frame comes; never that of an exposure.
+        timeout_s : float
+
+        Raises
+        ------
+        ImagerSilent, ImageIncomplete, ExposureFailed
+        """
+        self.begin()
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        async with exposure_step(self.imager, "asking for a dark frame", self.link), asyncio.timeout_at(deadline):
+            await self.link.command(
+                ReadDark(command_id=1, valid_until_us=0, exposure_id=number), until=ARMED, timeout_s=timeout_s
+            )
+        return await self._fetched(number, deadline)
+
+    async def _fetched(self, number: int, deadline: float) -> ImageFrame:
+        async with exposure_step(self.imager, "reading out", self.link), asyncio.timeout_at(deadline):
+            ready = await self._wait_ready(number)
+        async with exposure_step(self.imager, "sending its image", self.link), asyncio.timeout_at(deadline):
+            name = f"image connection of {self.link.name}"
+            return await fetch_frame(self._image_address, ready, name=name, tap=self.image_tap)
 
     def disarm(self) -> None:
         """Back to rest, as far as it can be reached; never an error."""
@@ -150,7 +180,7 @@ class FlatPanel:
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, FrameReady):
-            self._ready = message
+            self._ready, self.read_at = message, self._clock.utc()
         elif isinstance(message, DarkFrame):
             self._dark = message
         elif isinstance(message, PanelState):

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from isoalign.clock import Clock
 from isoalign.devices.config import ImagerAddress
 from isoalign.devices.flat_panel import FlatPanel
-from isoalign.devices.status import RawImage
+from isoalign.devices.status import DarkImage, RawImage
 from isoalign.devices.xray_generator import XrayGenerator
 from isoalign.geometry import TableTopPosition
 from isoalign.interlocks import Circuit, ImagerReport
+from isoalign.protocol import ImageFrame
 from isoalign.records import Technique
 
 CONNECT_S = 2.0
@@ -130,8 +132,23 @@ class KvImager:
         """
         frame = await self.panel.collect(taken.exposure_id, timeout_s=timeout_s)
         self._is_active = False
-        pixels = np.frombuffer(frame.pixels, dtype="<u2").reshape(frame.rows, frame.columns).astype(np.uint16)
-        return RawImage(self.name, taken.exposure_id, pixels, taken.technique, taken.table_top, taken.acquired_at)
+        read_at = self.panel.read_at or taken.acquired_at
+        return RawImage(
+            self.name, taken.exposure_id, _pixels(frame), taken.technique, taken.table_top, taken.acquired_at, read_at
+        )
+
+    async def read_dark(self, number: int, *, timeout_s: float) -> DarkImage:
+        """One frame of the panel without X-rays.
+
+        Raises
+        ------
+        ImagerSilent, ExposureFailed, ImageIncomplete
+        """
+        self._is_active = True
+        await self.panel.connected(CONNECT_S)
+        frame = await self.panel.read_dark(number, timeout_s=timeout_s)
+        self._is_active = False
+        return DarkImage(self.name, number, _pixels(frame), self.panel.read_at or self._clock.utc())
 
     def finish(self) -> None:
         """The exposure is over, well or not: whatever may still be armed or on is switched off."""
@@ -143,3 +160,7 @@ class KvImager:
         self.generator.abort()
         self.panel.disarm()
         self._is_active = False
+
+
+def _pixels(frame: ImageFrame) -> npt.NDArray[np.uint16]:
+    return np.frombuffer(frame.pixels, dtype="<u2").reshape(frame.rows, frame.columns).astype(np.uint16)

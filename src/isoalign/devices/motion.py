@@ -101,7 +101,7 @@ class MotionRunner(GuardedRunner[PreparedMotion, MotionProgress]):
         start = couch.fresh_reading(controller.monitor.settings.state_limit_s).position
         assert start is not None
         profile = plan_synchronised(start.values, stage.target.values, couch.motion_limits(motion.prepared.plan.speed))
-        predictor = StopPredictor(profile, couch.servo_lag_s)
+        predictor = StopPredictor(profile, couch.servo_lag_s, self._config.stop_reaction_s)
         controller.begin_stage()
         await self._follow(
             couch.begin_move(stage.target, start, motion.prepared.plan.speed),

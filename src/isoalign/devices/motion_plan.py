@@ -16,6 +16,7 @@ from isoalign.devices.dry_runs import DryRuns
 from isoalign.devices.errors import BadParameters, PlanExpired, SpeedNotAllowed, StaleState, TargetOutOfLimits
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.status import APPROACHES, DIRECT, FAST, SERVICE, SPEEDS, UNIDIRECTIONAL, MotionPlan
+from isoalign.devices.stopping import longest_reaction_s
 from isoalign.geometry import AXES, Array, Representation, TableTopPosition, TravelLimits
 from isoalign.geometry.motion_profile import plan_synchronised
 from isoalign.interlocks.dry_run import Path
@@ -213,8 +214,11 @@ class MotionPlanner:
         stages = [
             plan_synchronised(first.values, last.values, limits) for first, last in pairwise((start, *waypoints, goal))
         ]
-        reaction_s = couch.servo_lag_s + STOP_LATENCY_S
-        stop = np.max([stage.largest_stop_distance(reaction_s=reaction_s) for stage in stages], axis=0)
+        usual_s, seen_s = couch.servo_lag_s + STOP_LATENCY_S, self._config.stop_reaction_s
+        stop = np.max(
+            [one.largest_stop_distance(reaction_s=max(usual_s, longest_reaction_s(one, seen_s))) for one in stages],
+            axis=0,
+        )
         plan = MotionPlan(
             plan_id=secrets.token_hex(8),
             start=start,

@@ -294,6 +294,10 @@ class RawImage:
         As the generator measured it.
     table_top : TableTopPosition or None
         Read-back of the couch during the exposure, IEC 61217; None in a room without a couch.
+    acquired_at : datetime
+        When the exposure began.
+    read_at : datetime or None
+        When the panel announced the frame; None is not known.
     """
 
     imager: str
@@ -302,6 +306,7 @@ class RawImage:
     technique: Technique
     table_top: TableTopPosition | None
     acquired_at: datetime
+    read_at: datetime | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", frozen_array(self.pixels, (None, None), "raw image", np.uint16))
@@ -315,6 +320,7 @@ class RawImage:
             "technique": asdict(self.technique),
             "table_top": None if self.table_top is None else position_to_wire(self.table_top),
             "acquired_at": self.acquired_at.isoformat(),
+            "read_at": None if self.read_at is None else self.read_at.isoformat(),
         }
 
     def pixel_bytes(self) -> bytes:
@@ -335,9 +341,51 @@ class RawImage:
                 technique=Technique(**wire["technique"]),
                 table_top=None if table_top is None else position_from_wire(table_top),
                 acquired_at=datetime.fromisoformat(wire["acquired_at"]),
+                read_at=None if wire["read_at"] is None else datetime.fromisoformat(wire["read_at"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IpcProtocolError(f"not an image: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class DarkImage:
+    """One frame of a panel without X-rays.
+
+    Attributes
+    ----------
+    frame_number : int
+        Never that of an exposure.
+    pixels : ndarray, shape (rows, columns), uint16
+    read_at : datetime
+        When the panel announced the frame.
+    """
+
+    imager: str
+    frame_number: int
+    pixels: npt.NDArray[np.uint16] = field(repr=False)
+    read_at: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", frozen_array(self.pixels, (None, None), "dark image", np.uint16))
+
+    def to_wire(self) -> JsonObject:
+        """As JSON types, without the pixels; see :meth:`RawImage.to_wire`."""
+        shape, read_at = list(self.pixels.shape), self.read_at.isoformat()
+        return {"imager": self.imager, "frame_number": self.frame_number, "shape": shape, "read_at": read_at}
+
+    def pixel_bytes(self) -> bytes:
+        """The attachment."""
+        return self.pixels.astype("<u2", copy=False).tobytes()
+
+    @classmethod
+    def from_wire(cls, wire: JsonObject, attachment: bytes) -> DarkImage:
+        """The inverse of :meth:`to_wire`; raises IpcProtocolError."""
+        try:
+            rows, columns = wire["shape"]
+            pixels = np.frombuffer(attachment, dtype="<u2").reshape(rows, columns)
+            return cls(wire["imager"], wire["frame_number"], pixels, datetime.fromisoformat(wire["read_at"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise IpcProtocolError(f"not a dark image: {error!r}") from error
 
 
 def position_to_wire(position: TableTopPosition) -> JsonObject:

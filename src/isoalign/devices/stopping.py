@@ -9,7 +9,7 @@ more about that than its place: at the beginning a small error of the place is a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,9 +22,17 @@ PLACE_NOISE = (0.01, 0.001)
 """Error of a read-back, mm and degrees."""
 RATE_NOISE = (0.5, 0.03)
 """Error of a speed, mm/s and degrees/s."""
+LEAST_WAY = 0.05
+"""An axis that goes less far, mm or degrees, only answers to the noise of its read-back."""
 _BISECTIONS = 24
 _MARGIN = 1.02
 """For what the model of the lag leaves out."""
+
+
+def longest_reaction_s(profile: SynchronisedProfile, reaction_s: Mapping[str, float]) -> float:
+    """The longest measured reaction of an axis that moves, s; 0 where none was measured."""
+    moving = np.abs(profile.target - profile.start) > LEAST_WAY
+    return max((reaction_s.get(axis, 0.0) for axis, moves in zip(AXES, moving, strict=False) if moves), default=0.0)
 
 
 class StopPredictor:
@@ -36,11 +44,16 @@ class StopPredictor:
         The motion, IEC 61217, mm and degrees.
     lag_s : float
         Delay of the drives behind their set point.
+    reaction_s : dict of axis to float, optional
+        How long an axis was seen to go on after a stop beyond its braking (stop table of a calibration). It holds for
+        the axes that move, and where it is longer than lag and transmission together.
     """
 
-    def __init__(self, profile: SynchronisedProfile, lag_s: float) -> None:
+    def __init__(
+        self, profile: SynchronisedProfile, lag_s: float, reaction_s: Mapping[str, float] | None = None
+    ) -> None:
         self._profile = profile
-        self._lag_s = lag_s
+        self._delay_s = max(lag_s + TRANSMISSION_S, longest_reaction_s(profile, reaction_s or {}))
         way = np.abs(profile.target - profile.start)
         self._axis = int(np.argmax(way / [limit.speed for limit in profile.limits]))
         pieces = profile.path.pieces
@@ -68,7 +81,7 @@ class StopPredictor:
             return np.zeros_like(way)
         fraction = float((position[self._axis] - profile.start[self._axis]) / way[self._axis])
         rate = float(velocity[self._axis] / way[self._axis])
-        now_s = self._moment(fraction, rate) + self._lag_s + age_s + TRANSMISSION_S
+        now_s = self._moment(fraction, rate) + self._delay_s + age_s
         stop = profile.stop_at(now_s)
         return np.asarray(np.abs(way) * max(0.0, stop.from_fraction + stop.path.distance - fraction) * _MARGIN)
 

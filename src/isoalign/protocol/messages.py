@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from isoalign.protocol.layout import Field, LateArrays, Message, payload_struct
 
 PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 2
+PROTOCOL_MINOR: Final = 3
 HEARTBEAT_PERIOD_US: Final = 50000
 """The host sends HEARTBEAT this often."""
 TOKEN_PERIOD_US: Final = 50000
@@ -1243,6 +1243,30 @@ class DarkFrame(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadDark(Message):
+    """Reads one frame without X-rays; STARTED when it is being read, DONE with FRAME_READY. No DARK_FRAME follows."""
+
+    NAME: ClassVar[str] = "READ_DARK"
+    ID: ClassVar[int] = 0x0306
+    SEED: ClassVar[int] = 0x4DD65DB0
+    FROM_HOST: ClassVar[bool] = True
+    IS_COMMAND: ClassVar[bool] = True
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field("command_id", "I", minimum=1, maximum=4294967295),
+        Field("valid_until_us", "Q", minimum=0, maximum=18446744073709551615),
+        Field("exposure_id", "I", minimum=1, maximum=4294967295),
+    )
+    STRUCT: ClassVar = payload_struct(FIELDS)
+
+    command_id: int
+    """Rises with every command of a session."""
+    valid_until_us: int
+    """Device time after which the command is refused (µs)."""
+    exposure_id: int
+    """Number under which the frame comes; never that of an exposure."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageChunk(Message):
     """Some whole rows of a frame."""
 
@@ -1709,6 +1733,7 @@ MESSAGES: Final[dict[int, type[Message]]] = {
     0x0303: Disarm,
     0x0304: FrameReady,
     0x0305: DarkFrame,
+    0x0306: ReadDark,
     0x0381: ImageChunk,
     0x0382: ImageEnd,
     0x0383: ImageResend,
@@ -1729,7 +1754,7 @@ MESSAGES: Final[dict[int, type[Message]]] = {
 DICTIONARY_HASHES: Final[dict[DeviceKind, int]] = {
     DeviceKind.COUCH: 0xA53036014655C173,
     DeviceKind.GENERATOR: 0x5267459C4FE2DE43,
-    DeviceKind.PANEL: 0x672E50E92CBBA04E,
+    DeviceKind.PANEL: 0xE91C765EF59B042E,
     DeviceKind.PENDANT: 0x568EFD3EF263D3C0,
     DeviceKind.GANTRY: 0xA3C03E745F216CFD,
 }

@@ -739,6 +739,32 @@ def _read_dark_frame(body: bytes) -> Frame:
     return frame  # type: ignore[no-any-return]
 
 
+_READ_DARK: Final = Struct("<4xIHHIIQI4x").unpack
+_READ_DARK_TWIN: Final = twin_of(m.ReadDark)
+
+
+def _read_read_dark(body: bytes) -> Frame:
+    if len(body) != 36 or crc32(body, 0x4DD65DB0) != CRC_RESIDUE:
+        raise why_refused(m.ReadDark, body)
+    header, message, frame = new(HEADER_TWIN), new(_READ_DARK_TWIN), new(FRAME_TWIN)
+    (
+        header.session, header.seq, header.ack, header.tx_time_us, command_id, message.valid_until_us,
+        exposure_id
+    ) = _READ_DARK(body)
+    if (
+        command_id < 1
+        or exposure_id < 1
+    ):
+        raise why_refused(m.ReadDark, body)
+    message.command_id = command_id
+    message.exposure_id = exposure_id
+    message.__class__ = m.ReadDark
+    header.__class__ = Header
+    frame.header, frame.message = header, message
+    frame.__class__ = Frame
+    return frame  # type: ignore[no-any-return]
+
+
 _PENDANT_STATE: Final = Struct("<4xIHHIQIBII4x").unpack
 _PENDANT_STATE_TWIN: Final = twin_of(m.PendantState)
 
@@ -1067,6 +1093,7 @@ READERS: Final[dict[bytes, Callable[[bytes], Frame]]] = {
     b"\x0c\x03\x03\x00": _read_disarm,
     b"\x10\x04\x03\x00": _read_frame_ready,
     b"\x08\x05\x03\x00": _read_dark_frame,
+    b"\x10\x06\x03\x00": _read_read_dark,
     b"\x15\x01\x04\x00": _read_pendant_state,
     b"\x45\x01\x05\x00": _read_gantry_state,
     b"\x28\x02\x05\x00": _read_gantry_info,

@@ -151,13 +151,14 @@ class ExportedObject:
 class SimulationTruth:
     """What the simulators knew and the room did not, disclosed after the session ended.
 
-    ``hidden`` is the set-up error that was planted, ``remaining`` the true residual after the last move; both None
-    in a real room.
+    ``hidden`` is the set-up error that was planted, ``remaining`` the true residual after the last move, and
+    ``table_top`` how far the true table top was from where the room said last that it was; None when it said nothing.
     """
 
     hidden: RigidResidual
     remaining: RigidResidual
     seed: int
+    table_top: RigidResidual | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 :func:`write_session_report` and :func:`write_match_report` write one self-contained page each, :func:`session_summary`
 and :func:`match_summary` are the tables for a terminal, :func:`record_to_json` and :func:`match_to_json` give JSON
 types with a versioned schema, :func:`write_grey_png` writes one image.
-Calibrations have a :class:`Document` each, shown on a terminal or written as PDF, and a table.
+Calibrations have a :class:`Document` each, shown on a terminal or written as PDF, and a table; what their scripts share
+is in :mod:`isoalign.reports.script`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from isoalign.reports.detector_report import detector_document, detector_table
     from isoalign.reports.kinematics_report import kinematics_document, kinematics_table
     from isoalign.reports.pdf_report import write_pdf
+    from isoalign.reports.script import add_outputs, finish_script, progress_line, run_script, script_parser
     from isoalign.reports.walkout_report import walkout_document, walkout_table
     from isoalign.reports.winston_lutz_report import winston_lutz_document, winston_lutz_table
 
@@ -49,6 +51,7 @@ __all__ = [
     "Paragraph",
     "Plot",
     "ReportNotWritable",
+    "add_outputs",
     "channels_document",
     "channels_table",
     "columns_table",
@@ -59,6 +62,7 @@ __all__ = [
     "detector_document",
     "detector_table",
     "document_group",
+    "finish_script",
     "kinematics_document",
     "kinematics_table",
     "match_report_html",
@@ -66,7 +70,10 @@ __all__ = [
     "match_to_json",
     "match_views",
     "print_result",
+    "progress_line",
     "record_to_json",
+    "run_script",
+    "script_parser",
     "session_report_html",
     "session_summary",
     "slice_views",
@@ -83,6 +90,11 @@ __all__ = [
 
 # loaded on first use: they bring page layout and the calibrations, which a table on a terminal does not need
 _LAZY = {
+    "add_outputs": "script",
+    "finish_script": "script",
+    "progress_line": "script",
+    "run_script": "script",
+    "script_parser": "script",
     "channels_document": "channels_report",
     "channels_table": "channels_report",
     "daily_document": "daily_report",

@@ -62,6 +62,7 @@ def record_to_json(record: SessionRecord) -> Json:
         else {
             "hidden": residual_to_json(record.truth.hidden),
             "remaining": residual_to_json(record.truth.remaining),
+            "table_top": None if record.truth.table_top is None else residual_to_json(record.truth.table_top),
             "seed": record.truth.seed,
         },
         "software": dict(record.software),

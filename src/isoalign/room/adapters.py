@@ -8,10 +8,20 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from isoalign.calibration import (
+    UNCORRECTED,
+    DetectorCorrection,
+    OutsideCalibratedRange,
+    TableTopCorrection,
+    even_counts,
+)
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.errors import StaleState
 from isoalign.devices.ipc import JsonObject
-from isoalign.devices.status import DIRECT, MotionPlan
+from isoalign.devices.status import DIRECT, MotionPlan, RawImage
 from isoalign.errors import IsoalignError
 from isoalign.geometry import DicomPatient, Fixed, Pose, ProjectionGeometry, TableTopPosition
 from isoalign.geometry.clearance import PATIENT
@@ -38,6 +48,8 @@ class DaemonCouch:
     client : DeviceClient
     approach : str
         "direct" or "unidirectional".
+    correction : TableTopCorrection
+        Positions of this port are those of the table top; those of the couch are on the other side of it.
 
     Attributes
     ----------
@@ -45,9 +57,12 @@ class DaemonCouch:
         Every motion that was asked for, with what was found about its way.
     """
 
-    def __init__(self, client: DeviceClient, approach: str = DIRECT) -> None:
+    def __init__(
+        self, client: DeviceClient, approach: str = DIRECT, correction: TableTopCorrection = UNCORRECTED
+    ) -> None:
         self._client = client
         self._approach = approach
+        self._correction = correction
         self._patient: list[JsonObject] | None = None
         self._is_placed = True
         self.motions: list[CouchMotion] = []
@@ -74,7 +89,7 @@ class DaemonCouch:
             self._is_placed = True
 
     async def position(self) -> TableTopPosition:
-        """See :class:`isoalign.positioning.CouchPort`."""
+        """See :class:`isoalign.positioning.CouchPort`; where the couch was not calibrated its position is not known."""
         status = await self._client.status()
         age_s = status.couch_age_s
         if status.couch_position is None or age_s is None or age_s > STALE_AFTER_S:
@@ -83,25 +98,36 @@ class DaemonCouch:
                 if age_s is None
                 else f"the couch's last position is {age_s * 1000:.0f} ms old"
             )
-        return status.couch_position
+        return self._correction.true_position(status.couch_position, load_kg=status.payload_kg)
 
     async def move(self, target: TableTopPosition) -> AsyncIterator[MoveProgress]:
         """See :class:`isoalign.positioning.CouchPort`."""
-        plan = await self._prepare(target)
+        load_kg = await self._load_kg()
+        plan = await self._prepare(target, load_kg)
         async with aclosing(self._client.execute(plan)) as progress:
             async for step in progress:
-                yield MoveProgress(step.position, step.elapsed_s, step.expected_s, step.fraction)
+                position = shown_position(self._correction, step.position, load_kg)
+                yield MoveProgress(position, step.elapsed_s, step.expected_s, step.fraction)
 
-    async def _prepare(self, target: TableTopPosition) -> MotionPlan:
+    async def command_for(self, target: TableTopPosition) -> TableTopPosition:
+        """What the couch has to be told for its table top to get there; raises OutsideCalibratedRange."""
+        return self._correction.command(target, load_kg=await self._load_kg())
+
+    async def _load_kg(self) -> float | None:
+        """What the couch says it carries; asked only where it changes something."""
+        return None if self._correction is UNCORRECTED else (await self._client.status()).payload_kg
+
+    async def _prepare(self, target: TableTopPosition, load_kg: float | None) -> MotionPlan:
         """A plan whose way is clear, as far as it can be checked; refusals are kept with the motions."""
         try:
             await self._place()
-            plan = await self._client.prepare(target, self._approach)
+            command = self._correction.command(target, load_kg=load_kg)
+            plan = await self._client.prepare(command, self._approach)
             self._require_patient_checked(plan)
         except IsoalignError as error:
             self.motions.append(CouchMotion(target, self._approach, refusal=error.message))
             raise
-        self.motions.append(_motion_of(plan))
+        self.motions.append(self._motion_of(plan, target, load_kg))
         return plan
 
     def _require_patient_checked(self, plan: MotionPlan) -> None:
@@ -112,18 +138,26 @@ class DaemonCouch:
         if any(PATIENT in pair for pair in plan.clearance.unchecked):
             raise PatientNotChecked("the patient is not on the table top of the device daemon's model")
 
+    def _motion_of(self, plan: MotionPlan, target: TableTopPosition, load_kg: float | None) -> CouchMotion:
+        found, start = plan.clearance, shown_position(self._correction, plan.start, load_kg)
+        if found is None:
+            return CouchMotion(target, plan.approach, start)
+        left_out = dict.fromkeys((*(first for first, _ in found.unchecked), *NOT_MODELLED))
+        nearest = shown_position(self._correction, found.position, load_kg)
+        least = LeastClearance(found.least_mm, found.required_mm, found.parts, nearest)
+        return CouchMotion(target, plan.approach, start, least, tuple(left_out))
+
     async def hold(self, reason: str) -> None:
         """See :class:`isoalign.positioning.CouchPort`."""
         await self._client.hold(reason)
 
 
-def _motion_of(plan: MotionPlan) -> CouchMotion:
-    found = plan.clearance
-    if found is None:
-        return CouchMotion(plan.target, plan.approach, plan.start)
-    left_out = dict.fromkeys((*(first for first, _ in found.unchecked), *NOT_MODELLED))
-    least = LeastClearance(found.least_mm, found.required_mm, found.parts, found.position)
-    return CouchMotion(plan.target, plan.approach, plan.start, least, tuple(left_out))
+def shown_position(correction: TableTopCorrection, told: TableTopPosition, load_kg: float | None) -> TableTopPosition:
+    """Where the table top is, for people who watch; as the couch tells it where it was not calibrated."""
+    try:
+        return correction.true_position(told, load_kg=load_kg)
+    except OutsideCalibratedRange:
+        return told
 
 
 class DaemonImagers:
@@ -135,33 +169,62 @@ class DaemonImagers:
     settings : RoomSettings
     calibrated : mapping of str to ProjectionGeometry
         In place of what the configuration states.
+    correction : TableTopCorrection
+        An image says where the table top was, not what the couch told.
+    detectors : mapping of str to DetectorCorrection
+        For frames of an imager in the order in which they are read. They remember what earlier frames left behind, so
+        a room has one set for all of its sessions.
     """
 
     def __init__(
-        self, client: DeviceClient, settings: RoomSettings, calibrated: Mapping[str, ProjectionGeometry] | None = None
+        self,
+        client: DeviceClient,
+        settings: RoomSettings,
+        calibrated: Mapping[str, ProjectionGeometry] | None = None,
+        correction: TableTopCorrection = UNCORRECTED,
+        detectors: Mapping[str, DetectorCorrection] | None = None,
     ) -> None:
         self._client = client
+        self._correction = correction
+        self._detectors = dict(detectors or {})
+        self._read_s: dict[str, float] = {}
         self._geometries = {imager.name: imager.geometry() for imager in settings.imager} | dict(calibrated or {})
         # in a room without a couch the table top is taken to stand at the set-up position
         self._fallback = settings.session_settings().default_setup
 
     async def acquire(self, technique: Technique) -> Sequence[Radiograph]:
         """See :class:`isoalign.positioning.ImagerPort`."""
+        load_kg = None if self._correction is UNCORRECTED else (await self._client.status()).payload_kg
         images = await self._client.expose(tuple(self._geometries), technique)
+        # seconds of filters: the loop, whose heartbeat keeps the couch from being stopped, goes on meanwhile
+        pixels = [await asyncio.to_thread(self._even, image) for image in images]
         return tuple(
             Radiograph(
-                image.pixels,
+                even,
                 self._geometries[image.imager],
                 Acquisition(
                     image.imager,
                     image.exposure_id,
                     image.technique,
                     image.acquired_at,
-                    image.table_top or self._fallback,
+                    self._fallback
+                    if image.table_top is None
+                    else self._correction.true_position(image.table_top, load_kg=load_kg),
                 ),
             )
-            for image in images
+            for image, even in zip(images, pixels, strict=True)
         )
+
+    def _even(self, image: RawImage) -> npt.NDArray[np.uint16]:
+        """The pixels of an even panel; as they came where there is no record."""
+        correction = self._detectors.get(image.imager)
+        if correction is None:
+            return image.pixels
+        read_s = (image.read_at or image.acquired_at).timestamp()
+        if read_s < self._read_s.get(image.imager, read_s):
+            correction.forget()  # somebody has set the clock
+        self._read_s[image.imager] = read_s
+        return even_counts(correction(image.pixels, read_s))
 
 
 class VolumeMatcher:

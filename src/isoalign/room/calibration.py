@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from isoalign.calibration import (
     KV_KIND,
+    UNCORRECTED,
     CalibrationRecord,
+    DetectorCorrection,
+    InvalidCalibrationRecord,
     RecordExpired,
     RoomSeal,
+    TableTopCorrection,
+    detector_corrections,
     geometries_of_record,
     read_record,
+    table_top_correction,
 )
 from isoalign.geometry import ProjectionGeometry
 from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings
+
+IMAGERS, COUCH, DETECTORS = "imagers", "couch", "detectors"
+ALL_RECORDS = (IMAGERS, COUCH, DETECTORS)
+DETECTOR_KIND = "detector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +38,16 @@ class RoomCalibration:
     ----------
     imagers : mapping of str to ProjectionGeometry
         Empty where the configuration names no record: then the imagers stand where it says.
+    couch : TableTopCorrection
+        Between the positions of the couch and those of its table top; without a record the couch is taken at its word.
+    detectors : mapping of str to DetectorCorrection
+        What takes offset, lag, gain and defects off the frames of each panel, in their order; empty without a record.
     records : tuple of CalibrationRecord
     """
 
     imagers: Mapping[str, ProjectionGeometry] = field(default_factory=dict)
+    couch: TableTopCorrection = UNCORRECTED
+    detectors: Mapping[str, DetectorCorrection] = field(default_factory=dict)
     records: tuple[CalibrationRecord, ...] = ()
 
     def require_valid(self, now: datetime) -> None:
@@ -60,33 +76,76 @@ UNCALIBRATED = RoomCalibration()
 """A room that works with what its configuration states."""
 
 
-def load_calibration(settings: RoomSettings, now: datetime) -> RoomCalibration:
+def load_calibration(settings: RoomSettings, now: datetime, *, use: Collection[str] = ALL_RECORDS) -> RoomCalibration:
     """Open the records that a configuration names.
+
+    Parameters
+    ----------
+    settings : RoomSettings
+    now : datetime
+        Aware.
+    use : collection of str
+        Records to work with. A calibration leaves out the record that it is to replace: that may have expired.
 
     Raises
     ------
     InvalidRoomKey, InvalidCalibrationRecord, RecordTampered, RecordForeign, RecordExpired
     CalibrationIncomplete
-        When an imager of the room is not in the record.
+        When an imager of the room is not in the record, or there is a record of a couch and no couch.
     """
     stated = settings.calibration
-    if stated is None:
+    if stated is None or not set(use) & set(ALL_RECORDS):
         return UNCALIBRATED
     seal = RoomSeal.load(stated.seal)
     records = []
     imagers: Mapping[str, ProjectionGeometry] = {}
-    if stated.imagers is not None:
+    if stated.imagers is not None and IMAGERS in use:
         record = _read(stated.imagers, seal, KV_KIND, stated, now)
         records.append(record)
         imagers = _imagers(record, settings, stated.imagers)
-    return RoomCalibration(imagers, tuple(records))
+    couch: TableTopCorrection = UNCORRECTED
+    if stated.couch is not None and COUCH in use:
+        if settings.couch is None:
+            raise CalibrationIncomplete(
+                f"{stated.couch.name} is a record of a couch, and the room has none",
+                hint="Leave calibration.couch out, or state [couch].",
+            )
+        record = _read(stated.couch, seal, None, stated, now)
+        records.append(record)
+        couch = table_top_correction(record)
+    detectors: Mapping[str, DetectorCorrection] = {}
+    if stated.detectors is not None and stated.detector_maps is not None and DETECTORS in use:
+        record = _read(stated.detectors, seal, DETECTOR_KIND, stated, now)
+        records.append(record)
+        detectors = _detectors(record, settings, stated.detector_maps)
+    return RoomCalibration(imagers, couch, detectors, tuple(records))
 
 
-def _read(path: Path, seal: RoomSeal, kind: str, stated: CalibrationSettings, now: datetime) -> CalibrationRecord:
+def _read(
+    path: Path, seal: RoomSeal, kind: str | None, stated: CalibrationSettings, now: datetime
+) -> CalibrationRecord:
     """A record of this room; the devices that it names must have the serial numbers that the configuration states."""
     record = read_record(path, seal, kind=kind, now=now)
     wanted = {role: serial for role, serial in stated.devices.items() if role in record.devices}
     return read_record(path, seal, kind=kind, now=now, devices=wanted)
+
+
+def _detectors(record: CalibrationRecord, settings: RoomSettings, maps: Path) -> Mapping[str, DetectorCorrection]:
+    try:
+        found = detector_corrections(record, maps.read_bytes())
+    except OSError as error:
+        raise InvalidCalibrationRecord(f"the maps of the detectors cannot be read: {error}") from error
+    for imager in settings.imager:
+        if imager.name not in found:
+            raise CalibrationIncomplete(f"{maps.name} says nothing of panel {imager.name}", imager=imager.name)
+        shape = found[imager.name].calibration.dark.shape
+        if shape != (imager.rows, imager.columns):
+            raise CalibrationIncomplete(
+                f"{maps.name}: panel {imager.name} was calibrated with {shape[0]} x {shape[1]} pixels, the "
+                f"configuration states {imager.rows} x {imager.columns}",
+                imager=imager.name,
+            )
+    return found
 
 
 def _imagers(record: CalibrationRecord, settings: RoomSettings, path: Path) -> Mapping[str, ProjectionGeometry]:

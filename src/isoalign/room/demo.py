@@ -31,11 +31,11 @@ from isoalign.room.calibration import load_calibration
 from isoalign.room.cases import Case, builtin_case, read_case, store_case
 from isoalign.room.clearance import example_clearance
 from isoalign.room.client import RoomClient
-from isoalign.room.demo_calibration import calibrate_imagers, machine_errors
+from isoalign.room.demo_calibration import MachineErrors, calibrate_room, machine_errors
 from isoalign.room.in_room_ct import FIELD_OPEN
 from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
 from isoalign.room.simulated_scanner import SimulatedScanner, with_simulated_scanner
-from isoalign.room.simulation import ImagerMisalignment, PatientOnCouch, SimulatedRoom
+from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
 
 OnEvent = Callable[[str, str, float | None], None]
 """``on_event(kind, text, fraction)``: kind is "begin", "progress", "done" or "note"."""
@@ -63,9 +63,9 @@ class DemoOptions:
     support_angle_deg : float
         Patient support angle that the plan of the made head phantom asks for.
     machine_errors : bool
-        Whether the imagers stand elsewhere than the room believes.
+        Whether imagers and couch stand and move otherwise than the room believes.
     calibrate : bool
-        Whether the imagers are calibrated before, and the room works with the record.
+        Whether imagers and couch are calibrated before, and the room works with the records.
     """
 
     output: Path
@@ -122,11 +122,12 @@ class _Demonstration:
         self._patient: PatientOnCouch | None = None
 
     async def run(self) -> SessionRecord:
-        misalignments = machine_errors(self._settings, self._options.seed) if self._options.machine_errors else {}
-        if self._options.calibrate:
-            await self._calibrate(misalignments)
-        load_calibration(self._settings, SystemClock().utc())  # a record that must not be used is told at once
         case = self._prepare_case()
+        erring = self._options.machine_errors
+        errors = machine_errors(self._settings, self._options.seed) if erring else MachineErrors()
+        if self._options.calibrate:
+            await self._calibrate(errors, case)
+        load_calibration(self._settings, SystemClock().utc())  # a record that must not be used is told at once
         planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
         error = hidden_error(self._options.seed, self._options.offset)
@@ -139,20 +140,28 @@ class _Demonstration:
             seed=self._options.seed,
             patient=patient,
             archive=self._kind,
-            misalignments=misalignments,
+            misalignments=errors.imagers,
+            couch_errors=errors.couch,
         ) as room:
             await self._start(room, case)
             async with await RoomClient.connect(room.room_socket) as client:
                 record = await self._session(room, client, case)
-            truth = _disclose(room, patient, planned, error, self._options.seed)
+            truth = _disclose(room, patient, planned, error, _told(record), self._options.seed)
         return dataclasses.replace(record, truth=truth)
 
-    async def _calibrate(self, misalignments: dict[str, ImagerMisalignment]) -> None:
-        self._say("begin", "Calibrating the kV imagers (ball-bearing phantom)", None)
-        folder = self._options.output / "calibration"
-        stated = await asyncio.to_thread(calibrate_imagers, self._settings, misalignments, folder, self._options.seed)
+    async def _calibrate(self, errors: MachineErrors, case: Case) -> None:
+        self._say("begin", "Calibrating kV imagers and couch", None)
+        stated = await asyncio.to_thread(
+            calibrate_room,
+            self._settings,
+            errors,
+            self._options.output / "calibration",
+            self._options.seed,
+            case.plan.beam().patient_support_angle_deg,
+            lambda text, fraction: self._say("progress", text, fraction),
+        )
         self._settings = self._settings.model_copy(update={"calibration": stated})
-        self._say("done", f"signed record {stated.imagers}", None)
+        self._say("done", f"signed records {stated.imagers} and {stated.couch}", None)
 
     def _prepare_case(self) -> Case:
         if self._options.case is None:
@@ -309,11 +318,21 @@ def _disclose(
     patient: PatientOnCouch,
     planned: Pose[Fixed, DicomPatient],
     error: Pose[Fixed, Fixed],
+    told: TableTopPosition | None,
     seed: int,
 ) -> SimulationTruth:
     """What the simulators knew, judged by the couch's true pose, never by a match."""
-    true_pose = fixed_from_table(room.control("couch").true_position()) @ patient.table_from_dicom
-    return SimulationTruth(residual_of(error), residual_of(true_pose @ planned.inverse()), seed)
+    true_table = fixed_from_table(room.control("couch").true_position())
+    true_pose = true_table @ patient.table_from_dicom
+    stated = None if told is None else residual_of(true_table @ fixed_from_table(told).inverse())
+    return SimulationTruth(residual_of(error), residual_of(true_pose @ planned.inverse()), seed, stated)
+
+
+def _told(record: SessionRecord) -> TableTopPosition | None:
+    """Where the room said last that the table top is."""
+    if record.arrived is not None or not record.passes:
+        return record.arrived
+    return record.passes[-1].table_top
 
 
 def _found_in_words(found: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from isoalign.calibration import RawFrame
+from isoalign.clock import SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import DIRECT, NORMAL
 from isoalign.errors import RemoteError
@@ -27,6 +29,7 @@ from isoalign.positioning import MoveProgress
 from isoalign.records import Radiograph, Technique
 from isoalign.room.adapters import DaemonCouch, DaemonImagers
 from isoalign.room.beam_images import read_beam_images
+from isoalign.room.calibration import ALL_RECORDS, load_calibration
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
@@ -45,7 +48,8 @@ BALL_BEARING = "ball-bearing"
 CUBE = "cube"
 EMPTY = "empty"
 TWO_BALLS = "two-balls"
-SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE)
+OPEN_FIELD = "open-field"
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE, OPEN_FIELD)
 TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
 """Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
@@ -59,6 +63,7 @@ def open_room(
     seed: int = 0,
     misalignments: Mapping[str, ImagerMisalignment] | None = None,
     couch_errors: CouchErrors | None = None,
+    records: Collection[str] | None = None,
 ) -> Room:
     """Open a treatment room and drive it with blocking calls; use it in a ``with`` statement.
 
@@ -68,8 +73,8 @@ def open_room(
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
         Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers),
-        "two-balls" (for the axis of the couch) or "cube" (for the daily check). Without it the machines that the
-        configuration names are driven.
+        "two-balls" (for the axis of the couch), "cube" (for the daily check) or "open-field" (not even a couch top in
+        the X-rays, for the panels). Without it the machines that the configuration names are driven.
     seed : int
         Of the simulated noise.
     misalignments : mapping of imager name to ImagerMisalignment, optional
@@ -79,11 +84,16 @@ def open_room(
     couch_errors : CouchErrors, optional
         How the simulated couch truly turns. Without it it turns about the isocentre, but for the scene of two balls,
         where its axis is a little off, drawn from the seed.
+    records : collection of str, optional
+        Which of the calibration records that the configuration names the room works with: "imagers", "couch",
+        "detectors". All without it; none with simulated machines, which stand where the configuration says. A
+        calibration leaves out the record that it is to replace, and what measures the couch needs what the couch
+        itself says.
 
     Raises
     ------
     IsoalignError
-        SettingsInvalid, ProcessFailed, or what the devices report.
+        SettingsInvalid, ProcessFailed, a record that must not be used, or what the devices report.
     """
     settings = load_settings(None if config is None else Path(config))
     if scene is not None and scene not in SCENES:
@@ -92,7 +102,14 @@ def open_room(
         misalignments = _seeded_misalignments(settings, seed)
     if couch_errors is None:
         couch_errors = _seeded_couch_errors(seed) if scene == TWO_BALLS else CouchErrors()
-    return Room(settings, scene=scene, seed=seed, misalignments=dict(misalignments or {}), couch_errors=couch_errors)
+    return Room(
+        settings,
+        scene=scene,
+        seed=seed,
+        misalignments=dict(misalignments or {}),
+        couch_errors=couch_errors,
+        records=(ALL_RECORDS if scene is None else ()) if records is None else records,
+    )
 
 
 class Room:
@@ -106,7 +123,9 @@ class Room:
         seed: int,
         misalignments: dict[str, ImagerMisalignment],
         couch_errors: CouchErrors,
+        records: Collection[str],
     ) -> None:
+        calibration = load_calibration(settings, SystemClock().utc(), use=records)
         self._stack = ExitStack()
         self.simulation: SimulatedRoom | None = None
         folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
@@ -126,20 +145,30 @@ class Room:
             self._stack.close()
             raise
         couch = self.settings.couch
-        self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach)
-        self._imagers = DaemonImagers(self._devices, self.settings)
+        self._couch = DaemonCouch(self._devices, DIRECT if couch is None else couch.approach, calibration.couch)
+        self._imagers = DaemonImagers(
+            self._devices, self.settings, calibration.imagers, calibration.couch, calibration.detectors
+        )
 
     def acquire(self, technique: Technique | None = None) -> tuple[Radiograph, ...]:
         """One image of every imager, with the couch at rest."""
         chosen = technique or self.settings.technique.technique()
         return tuple(self._run(self._imagers.acquire(chosen)))
 
+    def raw_frames(self, technique: Technique | None = None) -> dict[str, RawFrame]:
+        """One frame of every panel as it was sent, by imager; without X-rays when there is no technique."""
+        names = [imager.name for imager in self.settings.imager]
+        if technique is None:
+            return {one.imager: RawFrame(one.pixels, one.read_at) for one in self._run(self._devices.read_dark(names))}
+        images = self._run(self._devices.expose(names, technique))
+        return {one.imager: RawFrame(one.pixels, one.read_at or one.acquired_at) for one in images}
+
     def machine_geometry(self) -> dict[str, ProjectionGeometry]:
         """Imager name -> the geometry that the configuration gives it."""
         return {imager.name: imager.geometry() for imager in self.settings.imager}
 
     def couch_position(self) -> TableTopPosition:
-        """The read-back position of the couch, IEC 61217."""
+        """Where the table top is by the read-back of the couch, IEC 61217."""
         return self._run(self._couch.position())
 
     def clear(self, reason: str, user: str) -> None:
@@ -200,7 +229,7 @@ class Room:
         """
 
         async def work() -> list[dict[str, Any]]:
-            plan = await self._devices.prepare(target, speed=speed)
+            plan = await self._devices.prepare(await self._couch.command_for(target), speed=speed)
             try:
                 async with aclosing(self._devices.execute(plan)) as progress:
                     async for step in progress:
@@ -270,6 +299,7 @@ class Room:
             setup,
             seed=seed,
             balls=_balls_of(scene, setup),
+            couch_top=scene != OPEN_FIELD,
             misalignments=misalignments,
             couch_errors=couch_errors,
         )

@@ -145,13 +145,15 @@ class RoomService:
         await asyncio.to_thread(_settle_memory)
         beam = load.plan.beam(beam_number)
         planned = planned_pose(load.plan.patient_position, beam)
-        couch = DaemonCouch(self._devices, DIRECT if self._settings.couch is None else self._settings.couch.approach)
+        approach = DIRECT if self._settings.couch is None else self._settings.couch.approach
+        known = self._calibration
+        couch = DaemonCouch(self._devices, approach, known.couch)
         await _place(load, couch, planned, setup_position(beam, self._settings.session_settings().default_setup))
         matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
         session = PositioningSession(
             self._settings.session_settings(),
             couch,
-            DaemonImagers(self._devices, self._settings, self._calibration.imagers),
+            DaemonImagers(self._devices, self._settings, known.imagers, known.couch, known.detectors),
             matcher,
             self._clock,
             on_event=self._report,

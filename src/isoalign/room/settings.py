@@ -293,10 +293,18 @@ class CalibrationSettings(Section):
 
     seal: Annotated[Path, Field(description="public half of the room's key")]
     imagers: Annotated[Path | None, Field(description="record of the kV imagers' geometry")] = None
-    couch: Annotated[Path | None, Field(description="record of the couch's axis")] = None
+    couch: Annotated[Path | None, Field(description="record of the couch: walk-out of its axis, or kinematics")] = None
+    detectors: Annotated[Path | None, Field(description="record of the panels' offset, gain, defects and lag")] = None
+    detector_maps: Annotated[Path | None, Field(description="the maps for which that record was signed")] = None
     devices: dict[str, str] = Field(
         default_factory=dict, description="serial numbers by role, as the records name them"
     )
+
+    @model_validator(mode="after")
+    def _maps_go_with_their_record(self) -> Self:
+        if (self.detectors is None) != (self.detector_maps is None):
+            raise ValueError("detectors and detector_maps go together")
+        return self
 
 
 class AxisScaleSettings(Section):

@@ -26,7 +26,7 @@ from isoalign.simulators.lockstep import clock_of_the_loop
 from isoalign.simulators.panel_firmware import TEMPERATURE_C, PanelFirmware
 from isoalign.simulators.panel_stream import PanelStream
 from isoalign.simulators.process import LOCAL_HOST, Request, Simulation, address_of, run
-from isoalign.simulators.renderer import Renderer
+from isoalign.simulators.renderer import RenderedFrame, Renderer
 from isoalign.simulators.tcp_device import TcpDevice
 
 _log = structlog.get_logger("isoalign.simulators.imager")
@@ -59,6 +59,7 @@ OF_GENERATOR = GENERATOR_FAULTS | {"technique_off", "tube_hot", "door_open", "do
 """All that a generator by itself can play, besides being silent; a panel plays the others."""
 COUCH_TRUTH_TIMEOUT_S = 2.0
 FLAT_FIELD_COUNTS = 12_000
+DARK_FIELD_COUNTS = 180
 
 
 class ImageConnection:
@@ -196,7 +197,7 @@ class ImagerSimulator:
         self._active: set[str] = set()
         self._pose: asyncio.Task[list[float] | None] | None = None
         self._reading: set[asyncio.Task[None]] = set()
-        self.exposures = 0
+        self.exposures = self.dark_frames = 0
         self.last_position: list[float] | None = None
         self.panel = PanelFirmware(
             now_s=now_s,
@@ -205,6 +206,7 @@ class ImagerSimulator:
             serial_number=f"SIM-PANEL-{name}"[:16],
             on_read_out=self._read_out,
             on_frame=self._offer,
+            on_read_dark=self._read_dark,
         )
         self.generator = GeneratorFirmware(
             now_s=now_s,
@@ -376,6 +378,27 @@ class ImagerSimulator:
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
+    def _read_dark(self) -> None:
+        task = asyncio.create_task(self._make_dark_frame(), name="dark-read-out")
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _make_dark_frame(self) -> None:
+        try:
+            if self._no_frame:
+                raise CannotRender("the fault no_frame is played")
+            if self._renderer is None:
+                pixels = _dark_field(self.panel.rows, self.panel.columns, self.dark_frames)
+            else:
+                pixels = self._fitting(await self._renderer.dark_frame(self.dark_frames))
+        except IsoalignError as error:
+            _log.error("imager.no-frame", error=error.code, message=error.message)
+            self.panel.read_out_failed(self._clock.monotonic_s())
+        else:
+            self.dark_frames += 1
+            self.panel.frame_read(pixels, self._clock.monotonic_s())
+        self.panel_line.run_once()
+
     async def _make_frame(self, measured: MeasuredExposure) -> None:
         try:
             if self._no_frame:
@@ -401,6 +424,9 @@ class ImagerSimulator:
             exposure_time_ms=measured.exposure_time_us * 1e-3,
             exposure_number=self.exposures,
         )
+        return self._fitting(frame)
+
+    def _fitting(self, frame: RenderedFrame) -> bytes:
         if (frame.rows, frame.columns) != (self.panel.rows, self.panel.columns):
             raise CannotRender(
                 f"{frame.rows} x {frame.columns} pixels were rendered for a panel of "
@@ -431,6 +457,13 @@ def _flat_field(rows: int, columns: int, number: int) -> bytes:
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
     light = FLAT_FIELD_COUNTS * (1 - 0.2 * (x * x + y * y))
     noisy = light + np.random.default_rng(number).normal(0.0, 40.0, light.shape)
+    pixels: bytes = np.clip(noisy, 0, 65535).astype("<u2").tobytes()
+    return pixels
+
+
+def _dark_field(rows: int, columns: int, number: int) -> bytes:
+    """A frame without X-rays, for an imager without a scene."""
+    noisy = DARK_FIELD_COUNTS + np.random.default_rng([number, 1]).normal(0.0, 3.0, (rows, columns))
     pixels: bytes = np.clip(noisy, 0, 65535).astype("<u2").tobytes()
     return pixels
 

@@ -1,4 +1,4 @@
-"""The panel's firmware: arms, integrates while X-rays are on, reads out, offers the frame."""
+"""The panel's firmware: arms, integrates while X-rays are on, reads out, offers the frame; dark frames when asked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from isoalign.protocol.messages import (
     PanelFault,
     PanelPhase,
     PanelState,
+    ReadDark,
 )
 from isoalign.simulators.generator_firmware import MeasuredExposure
 from isoalign.simulators.panel_lag import PanelLag
@@ -46,6 +47,8 @@ class PanelFirmware:
         with :meth:`frame_read` or :meth:`read_out_failed`.
     on_frame : callable
         Called with a frame that is to be offered on the image connection.
+    on_read_dark : callable
+        Called when the panel begins to read out a frame without X-rays; answered like ``on_read_out``.
 
     Attributes
     ----------
@@ -68,6 +71,7 @@ class PanelFirmware:
         serial_number: str = "SIM-PANEL",
         on_read_out: Callable[[MeasuredExposure], None] = lambda _measured: None,
         on_frame: Callable[[ImageFrame], None] = lambda _frame: None,
+        on_read_dark: Callable[[], None] = lambda: None,
     ) -> None:
         self.session = DeviceSession(
             DeviceIdentity(
@@ -90,7 +94,8 @@ class PanelFirmware:
         self.rows, self.columns = rows, columns
         self._on_read_out = on_read_out
         self._on_frame = on_frame
-        self._armed: Arm | None = None
+        self._on_read_dark = on_read_dark
+        self._armed: Arm | ReadDark | None = None
         self._window_ends_s = math.inf
         self._frame_id = 0
         self._before: ImageFrame | None = None
@@ -99,7 +104,7 @@ class PanelFirmware:
 
     @property
     def exposure_id(self) -> int:
-        """Exposure that the panel was armed for last; 0 before the first."""
+        """Exposure that the panel was armed for last, or dark frame that it was asked for; 0 before the first."""
         return self._armed.exposure_id if self._armed else 0
 
     def receive(self, data: bytes, now_s: float) -> None:
@@ -159,8 +164,11 @@ class PanelFirmware:
         if self.phase is not PanelPhase.READING or self._armed is None:
             return
         exposure_id = self._armed.exposure_id
-        pixels = self.lag.expose(pixels, now_s)
-        self._dark_frame_of, self._dark_frame_s = exposure_id, now_s + DARK_FRAME_S
+        if isinstance(self._armed, ReadDark):
+            pixels = self.lag.read(pixels, now_s)
+        else:
+            pixels = self.lag.expose(pixels, now_s)
+            self._dark_frame_of, self._dark_frame_s = exposure_id, now_s + DARK_FRAME_S
         before, frame_id = self._before, self.next_frame_id()
         made = ImageFrame(frame_id, exposure_id, self.rows, self.columns, pixels)
         self._before = made
@@ -214,6 +222,8 @@ class PanelFirmware:
             self._next_state_s = now_s
         elif isinstance(message, Arm):
             self._arm(message, now_s)
+        elif isinstance(message, ReadDark):
+            self._read_dark(message, now_s)
         elif isinstance(message, Disarm):
             if self.phase is not PanelPhase.IDLE and self._armed is not None:
                 self.session.report(
@@ -223,21 +233,31 @@ class PanelFirmware:
             self.session.report(message.command_id, CommandStatus.DONE, now_s)
 
     def _arm(self, command: Arm, now_s: float) -> None:
+        if self._take(command, now_s):
+            self.phase = PanelPhase.ARMED
+            self._window_ends_s = now_s + command.window_us * 1e-6
+
+    def _read_dark(self, command: ReadDark, now_s: float) -> None:
+        if self._take(command, now_s):
+            self.phase = PanelPhase.READING
+            self._on_read_dark()
+
+    def _take(self, command: Arm | ReadDark, now_s: float) -> bool:
+        """Begin with a command that the panel can carry out; refuse any other."""
         if self.temperature_c > TEMPERATURE_MAX_C:
             self.fault = PanelFault.TOO_HOT
             reason, detail = CommandReason.DEVICE_FAULT, int(self.fault)
             self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=reason, detail=detail)
-            return
+            return False
         if self.phase is not PanelPhase.IDLE:
             self.session.report(command.command_id, CommandStatus.REJECTED, now_s, reason=CommandReason.BUSY)
-            return
+            return False
         self._armed = command
         self.frame = None
         self.fault = PanelFault.NONE
-        self.phase = PanelPhase.ARMED
-        self._window_ends_s = now_s + command.window_us * 1e-6
         self.session.report(command.command_id, CommandStatus.ACCEPTED, now_s)
         self.session.report(command.command_id, CommandStatus.STARTED, now_s)
+        return True
 
     def _fail(self, fault: PanelFault, now_s: float) -> None:
         self.phase = PanelPhase.IDLE

@@ -180,6 +180,36 @@ def expose(
     return np.clip(counts, 0, physics.full_scale_counts).astype(np.uint16)
 
 
+def dark_frame(
+    scene: Scene, imager_name: str, frame_number: int, *, physics: PanelPhysics = PanelPhysics()
+) -> npt.NDArray[np.uint16]:
+    """The image that a panel sends without X-rays: offset, electronic noise and dead pixels.
+
+    Parameters
+    ----------
+    scene : Scene
+    imager_name : str
+    frame_number : int
+        Seeds the noise; dark frames and exposures have series of their own.
+    physics : PanelPhysics
+
+    Returns
+    -------
+    ndarray, shape (rows, columns), uint16
+
+    Raises
+    ------
+    UnknownImager
+    """
+    truth = scene.imager(imager_name)
+    noise = np.random.default_rng([scene.seed, zlib.crc32(imager_name.encode()), 2, frame_number])
+    pattern = panel_pattern(scene.seed, imager_name, truth.rows, truth.columns, physics)
+    spread = np.float32(physics.electronic_noise_counts)
+    counts = pattern.offset_counts + noise.standard_normal(pattern.offset_counts.shape, dtype=np.float32) * spread
+    counts = np.where(pattern.stuck_counts >= 0, pattern.stuck_counts, np.rint(counts))
+    return np.clip(counts, 0, physics.full_scale_counts).astype(np.uint16)
+
+
 @lru_cache(maxsize=4)
 def panel_pattern(seed: int, imager_name: str, rows: int, columns: int, physics: PanelPhysics) -> PanelPattern:
     """The fixed pattern of the panel of one imager, the same for every exposure."""

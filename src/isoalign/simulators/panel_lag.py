@@ -72,6 +72,16 @@ class PanelLag:
         self._signal = float(signal.mean())
         return pixels
 
+    def read(self, pixels: bytes, now_s: float) -> bytes:
+        """A frame that was read out without X-rays: with what exposures have left, and leaving nothing itself."""
+        self._decay(now_s)
+        seen = np.frombuffer(pixels, dtype="<u2").astype(np.float32)
+        if self._trapped.shape[1] != seen.size:
+            return pixels
+        dead = (seen <= 0) | (seen >= FULL_SCALE_COUNTS)
+        left = np.where(dead, np.float32(0.0), self._trapped.sum(axis=0))
+        return np.clip(np.rint(seen + left), 0, FULL_SCALE_COUNTS).astype("<u2").tobytes()
+
     def reset(self) -> None:
         """The panel is replaced by one that was never exposed."""
         self.factor = 1.0

@@ -84,15 +84,22 @@ class Renderer:
         exposure_number: int,
     ) -> RenderedFrame:
         """One frame with the couch at ``position`` (six numbers, IEC 61217; None: where the scene says)."""
+        request = {
+            "position": None if position is None else list(position),
+            "technique": [tube_voltage_kv, tube_current_ma, exposure_time_ms],
+            "exposure_number": exposure_number,
+        }
+        return await self._frame(request)
+
+    async def dark_frame(self, frame_number: int) -> RenderedFrame:
+        """One frame without X-rays."""
+        return await self._frame({"dark_frame": frame_number})
+
+    async def _frame(self, request: Description) -> RenderedFrame:
         async with self._busy:
             process = self._process
             if process is None or process.stdin is None or process.stdout is None:
                 raise CannotRender("the rendering process is not running")
-            request = {
-                "position": None if position is None else list(position),
-                "technique": [tube_voltage_kv, tube_current_ma, exposure_time_ms],
-                "exposure_number": exposure_number,
-            }
             try:
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 await process.stdin.drain()
@@ -135,15 +142,18 @@ def _say(answer: Description, pixels: bytes = b"") -> None:
 def _render(scene: Scene, imager: str, request: Description) -> tuple[Description, bytes]:
     from isoalign.geometry import Representation, TableTopPosition, fixed_from_table
     from isoalign.records import Technique
-    from isoalign.simulators.panel_image import expose
+    from isoalign.simulators.panel_image import dark_frame, expose
 
-    position = request["position"]
-    pose = (
-        scene.fixed_pose()
-        if position is None
-        else fixed_from_table(TableTopPosition.from_values(Representation.IEC_61217, position))
-    )
-    image = expose(scene, imager, pose, Technique(*request["technique"]), int(request["exposure_number"]))
+    if "dark_frame" in request:
+        image = dark_frame(scene, imager, int(request["dark_frame"]))
+    else:
+        position = request["position"]
+        pose = (
+            scene.fixed_pose()
+            if position is None
+            else fixed_from_table(TableTopPosition.from_values(Representation.IEC_61217, position))
+        )
+        image = expose(scene, imager, pose, Technique(*request["technique"]), int(request["exposure_number"]))
     rows, columns = image.shape
     pixels = image.astype("<u2").tobytes()
     return {"rows": rows, "columns": columns, "bytes": len(pixels)}, pixels

@@ -190,3 +190,33 @@ async def test_hold_ends_an_exposure(imaging_room: Any) -> None:
     assert (await failure_of(client, "A")).remote_code == "device.interlock-open"
     assert await client.clear("nobody is inside", "Test") == ("start-up", "hold")
     assert len(await client.expose("A", TECHNIQUE)) == 1
+
+
+async def test_dark_frames_come_without_xrays(imaging_room: Any) -> None:
+    """180 counts and the noise of the electronics; under numbers of their own, and none of them is an exposure."""
+    _, imagers, client = imaging_room
+    first = await client.read_dark(["B", "A"])
+    second = await client.read_dark(["A"])
+    assert [one.imager for one in first] == ["B", "A"]
+    for one in (*first, *second):
+        assert one.pixels.shape == (ROWS, COLUMNS)
+        assert abs(float(one.pixels.mean()) - 180.0) < 1.0
+        assert 2.0 < float(one.pixels.std()) < 4.0
+    assert len({one.frame_number for one in (*first, *second)}) == 3
+    assert second[0].read_at >= first[1].read_at
+    for child in imagers.values():
+        assert (await child.ask(do="truth"))["exposures"] == 0
+    [image] = await client.expose(["A"], TECHNIQUE)
+    assert image.read_at is not None
+    assert image.read_at >= image.acquired_at
+
+
+async def test_a_panel_that_cannot_read_a_dark_frame_is_named(imaging_room: Any) -> None:
+    _, imagers, client = imaging_room
+    await imagers["B"].ask(do="fault", name="no_frame")
+    with pytest.raises(RemoteError) as caught:
+        await asyncio.wait_for(client.read_dark("AB"), 20)
+    assert caught.value.remote_code == "device.exposure-failed"
+    assert "panel B" in str(caught.value)
+    await imagers["B"].ask(do="clear", name="no_frame")
+    assert len(await asyncio.wait_for(client.read_dark("AB"), 20)) == 2

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -118,22 +119,54 @@ def test_all_errors_together_are_found(sign: float) -> None:
     assert any("compliance" in name for name in result.fit.dropped)
 
 
-ALONE = [name for name in TrueCouch.__dataclass_fields__ if name not in {"own_weight_n", "stiffening"}]
+NOT_MODELLED = {"own_weight_n", "stiffening", "drift_mm", "bearing_mm"}
+ALONE = [name for name in TrueCouch.__dataclass_fields__ if name not in NOT_MODELLED]
+FOUND_MM = 0.055
+"""Twice the 0.027 mm that a fit of 44 poses states for the isocentre's point at fresh poses (95 % of them)."""
+FOUND_DEG = float(np.rad2deg(FOUND_MM / 200.0))
+"""What that is over the 200 mm by which the targets lie apart from their middle."""
+
+
+def enlarged(value: Any, times: float) -> Any:
+    return tuple(times * one for one in value) if isinstance(value, tuple) else times * value
+
+
+def clearly_wrong(name: str) -> tuple[Any, float]:
+    """A couch with one error, as large as it must be to be seen: five times what may be left of it, and more."""
+    ideal: Any = SimpleNamespace(model=CouchModel.ideal())
+    for power in range(8):
+        couch = replace(TrueCouch(), **{name: enlarged(getattr(REALISTIC, name), 2.0**power)})
+        apart_mm, apart_deg = errors(couch, ideal)
+        seen = max(np.percentile(apart_mm, 95) / FOUND_MM, np.percentile(apart_deg, 95) / FOUND_DEG)
+        if seen >= 5.0:
+            return couch, float(seen)
+    raise AssertionError(f"{name} changes nothing")
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if index % 6 == 0 else [pytest.mark.soak]) for index, name in enumerate(ALONE)]
 )
 def test_each_error_alone_is_found_with_either_sign(name: str) -> None:
-    only = replace(TrueCouch(), **{name: getattr(REALISTIC, name)})
+    """Of an error that a model without it would leave five times as large, or more, as the limit."""
+    only, seen = clearly_wrong(name)
+    assert seen >= 5.0
     couches = {only, only.mirrored(-1.0)}
     assert len(couches) == (1 if name in {"column_spring", "roll_spring", "beam", "play"} else 2)
     for couch in couches:
         given = measured(survey(couch, seed=20, poses=44))
         fit = fit_couch(given.state, Targets(given.targets_mm, given.seen_mm, NOISE_MM, 0.02))
-        apart_mm, apart_deg = errors(couch, fit, count=30)
-        assert np.percentile(apart_mm, 95) <= 0.15
-        assert np.percentile(apart_deg, 95) <= 0.02
+        apart_mm, apart_deg = errors(couch, fit)
+        assert np.percentile(apart_mm, 95) <= FOUND_MM
+        assert np.percentile(apart_deg, 95) <= FOUND_DEG
+
+
+def test_an_error_that_the_fit_does_not_know_of_fails_that_limit() -> None:
+    """The limit is one that can be missed: play of a couch that nobody told from which side it came."""
+    couch, _ = clearly_wrong("play")
+    given = measured(survey(couch, seed=20, poses=44))
+    blind = replace(given.state, approach=np.zeros_like(given.state.approach))
+    fit = fit_couch(blind, Targets(given.targets_mm, given.seen_mm, NOISE_MM, 0.02))
+    assert np.percentile(errors(couch, fit)[0], 95) > 3.0 * FOUND_MM
 
 
 def test_one_wrong_target_is_named_and_left_out() -> None:

@@ -102,3 +102,10 @@ def test_nothing_to_measure_is_said_in_plain_words(capsys: pytest.CaptureFixture
     for command in ("kinematics", "two-channels", "daily-check"):
         assert main(["calibrate", command]) != 0
         assert "nothing to measure" in capsys.readouterr().err
+
+
+def test_a_detector_has_one_source(capsys: pytest.CaptureFixture[str]) -> None:
+    golden = str(FOLDER / "detector" / "golden" / "frames.npz")
+    for words in ([], [golden, "--simulate"], [golden, "--config", "room.toml"]):
+        assert main(["calibrate", "detector", *words]) == 2
+        assert "name one source" in capsys.readouterr().err

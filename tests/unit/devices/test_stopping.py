@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from isoalign.devices.motion_plan import STOP_LATENCY_S
 from isoalign.devices.stopping import StopPredictor
@@ -45,3 +46,17 @@ def test_an_axis_that_does_not_move_needs_no_way_to_stop() -> None:
     assert (nowhere.stop_distance(start.tolist(), [0.0] * 6, 0.0) == 0.0).all()
     # at the target nothing is left, also when noise shows the couch beyond it
     assert predictor.stop_distance((target + 1e-4).tolist(), [0.0] * 6, 0.5).max() < 1e-3
+
+
+def test_a_reaction_that_was_seen_lengthens_the_way_of_axes_that_move() -> None:
+    """A couch that once went on for 0.1 s after a stop is believed to do so again; at 50 mm/s that is 5 mm less lag."""
+    start = np.array([0.0, 700.0, -120.0, 0.0, 0.0, 0.0])
+    profile = plan_synchronised(start, start + np.array([0.0, 300.0, 0.0, 0.0, 0.0, 0.0]), NORMAL_LIMITS)
+    halfway, velocity = [0.0, 850.0, -120.0, 0.0, 0.0, 0.0], [0.0, 50.0, 0.0, 0.0, 0.0, 0.0]
+
+    def way(reaction_s: dict[str, float]) -> float:
+        return float(StopPredictor(profile, 0.016, reaction_s).stop_distance(halfway, velocity, 0.0)[1])
+
+    assert way({"longitudinal": 0.1}) - way({}) == pytest.approx(50.0 * (0.1 - 0.017), rel=0.03)
+    assert way({"longitudinal": 0.01}) == way({})
+    assert way({"lateral": 0.1}) == way({})

@@ -13,7 +13,7 @@ import pytest
 
 from isoalign.calibration import CalibrationRecord, RoomKey, write_record
 from isoalign.errors import IsoalignError
-from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry
+from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry, Representation, TableTopPosition
 from isoalign.room.calibration import RoomCalibration, load_calibration
 from isoalign.room.settings import CalibrationSettings, RoomSettings, load_settings
 
@@ -130,3 +130,85 @@ def test_a_record_that_expires_while_the_room_runs_is_noticed(tmp_path: Path, ke
 def test_a_gate_that_failed_keeps_a_record_from_being_signed(tmp_path: Path, key: RoomKey) -> None:
     with pytest.raises(IsoalignError):
         write_record(replace(record_of(), failures=("too far",)), tmp_path / "r.json", key)
+
+
+# --- the couch -----------------------------------------------------------------------------------------------------
+
+
+def couch_record(**changes: Any) -> CalibrationRecord:
+    record = CalibrationRecord(
+        kind="couch walk-out",
+        version=1,
+        method="by hand",
+        measured_at=NOW - timedelta(days=1),
+        valid_until=NOW + timedelta(days=1),
+        devices={"couch": "C-9"},
+        inputs_sha256="",
+        result={"offset_fourier_mm": [[1.0], [-0.5], [0.0]], "range_deg": [-90.0, 90.0], "tilt_deg": None},
+        residuals={},
+    )
+    return replace(record, **changes)
+
+
+def room_with_couch(folder: Path, devices: dict[str, str] | None = None) -> RoomSettings:
+    stated = CalibrationSettings(seal=folder / "key.pub", couch=folder / "c.json", devices=devices or {})
+    return load_settings().model_copy(update={"calibration": stated})
+
+
+def test_a_good_couch_record_changes_where_the_couch_is_sent(tmp_path: Path, key: RoomKey) -> None:
+    write_record(couch_record(), tmp_path / "c.json", key)
+    found = load_calibration(room_with_couch(tmp_path, {"couch": "C-9"}), NOW)
+    wanted = TableTopPosition(Representation.IEC_61217, 0.0, 700.0, -120.0, patient_support_angle_deg=90.0)
+    command = found.couch.command(wanted)
+    # the axis at (1, -0.5): a turn by 90 degrees carries the isocentre's point to (1, -0.5) + (-0.5, -1) = (0.5, -1.5);
+    # in the support's own axes lateral -1.5 and longitudinal -0.5; the couch is sent as far to the other side
+    assert command.lateral_mm == pytest.approx(1.5, abs=0.01)
+    assert command.longitudinal_mm == pytest.approx(700.5, abs=0.01)
+    assert "couch walk-out of 2026-02-28 12:00 UTC" in found.in_words()[0]
+    with pytest.raises(IsoalignError):
+        found.require_valid(NOW + timedelta(hours=25))
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("expired", "calibration.expired-record"),
+        ("changed", "calibration.tampered-record"),
+        ("foreign key", "calibration.foreign-record"),
+        ("foreign couch", "calibration.foreign-record"),
+        ("of the imagers", "calibration.invalid-record"),
+        ("damaged", "calibration.invalid-record"),
+        ("no file", "calibration.invalid-record"),
+        ("no couch", "calibration.incomplete"),
+    ],
+)
+def test_every_other_couch_record_is_refused(tmp_path: Path, key: RoomKey, what: str, code: str) -> None:
+    file = tmp_path / "c.json"
+    damaged = couch_record(result={"range_deg": [-90.0, 90.0]})
+    record = {"of the imagers": record_of(), "damaged": damaged}.get(what, couch_record())
+    write_record(record, file, RoomKey.generate() if what == "foreign key" else key)
+    settings = room_with_couch(tmp_path, {"couch": "C-1"} if what == "foreign couch" else None)
+    if what == "changed":
+        document = json.loads(file.read_text(encoding="utf-8"))
+        document["content"]["result"]["offset_fourier_mm"][0][0] += 1.0
+        file.write_text(json.dumps(document), encoding="utf-8")
+    elif what == "no file":
+        file.unlink()
+    elif what == "no couch":
+        settings = settings.model_copy(update={"couch": None})
+    with pytest.raises(IsoalignError) as caught:
+        load_calibration(settings, NOW + timedelta(days=2) if what == "expired" else NOW)
+    assert caught.value.code == code
+
+
+def test_a_calibration_leaves_out_the_record_that_it_replaces(tmp_path: Path, key: RoomKey) -> None:
+    write_record(record_of(), tmp_path / "r.json", key)
+    write_record(couch_record(valid_until=NOW - timedelta(hours=1)), tmp_path / "c.json", key)
+    both = CalibrationSettings(seal=tmp_path / "key.pub", imagers=tmp_path / "r.json", couch=tmp_path / "c.json")
+    settings = load_settings().model_copy(update={"calibration": both})
+    found = load_calibration(settings, NOW, use=("imagers",))
+    assert sorted(found.imagers) == ["A", "B"]
+    assert found.couch == RoomCalibration().couch
+    assert load_calibration(settings, NOW, use=()) == RoomCalibration()
+    with pytest.raises(IsoalignError):
+        load_calibration(settings, NOW)

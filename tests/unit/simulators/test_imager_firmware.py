@@ -28,6 +28,7 @@ from isoalign.protocol.messages import (
     PanelState,
     PendantState,
     Prepare,
+    ReadDark,
     RoomDoor,
 )
 from isoalign.simulators.generator_firmware import GeneratorFirmware, MeasuredExposure
@@ -83,8 +84,14 @@ class Imager:
         now_s = self.clock.monotonic_s()
         self.measured: list[MeasuredExposure] = []
         self.frames: list[ImageFrame] = []
+        self.dark_read_outs = 0
         self.panel = PanelFirmware(
-            now_s=now_s, rows=ROWS, columns=COLUMNS, on_read_out=self.measured.append, on_frame=self.frames.append
+            now_s=now_s,
+            rows=ROWS,
+            columns=COLUMNS,
+            on_read_out=self.measured.append,
+            on_frame=self.frames.append,
+            on_read_dark=self._count_dark,
         )
         self.generator = GeneratorFirmware(
             now_s=now_s, seed=1, on_xrays=self.panel.xrays, on_xrays_over=self.panel.xrays_over
@@ -98,6 +105,12 @@ class Imager:
             self.clock.advance(TICK_S)
             self.g.tick()
             self.p.tick()
+
+    def _count_dark(self) -> None:
+        self.dark_read_outs += 1
+
+    def read_dark(self, number: int = 9) -> int:
+        return self.p.issue(ReadDark(command_id=1, valid_until_us=0, exposure_id=number))
 
     def arm(self, exposure_id: int = 5, window_us: int = 5_000_000) -> int:
         return self.p.issue(Arm(command_id=1, valid_until_us=0, exposure_id=exposure_id, window_us=window_us))
@@ -548,3 +561,54 @@ def test_every_frame_is_followed_by_what_a_dark_one_shows(exposed: Imager) -> No
     assert dark.exposure_id == 5
     # 1/15 s later: 0.22 % with 0.1 s, 0.08 % with 0.6 s, 0.03 % with 4 s, 0.02 % with 30 s; ticks of 10 ms
     assert dark.residual_ppm == pytest.approx(2338, abs=100)
+
+
+def test_a_dark_frame_comes_when_it_is_asked_for(imager: Imager) -> None:
+    number = imager.read_dark()
+    assert imager.p.outcome(number) == (CommandStatus.STARTED, CommandReason.NONE)
+    assert (imager.panel.phase, imager.dark_read_outs) == (PanelPhase.READING, 1)
+    imager.read_out()
+    imager.run(0.2)
+    assert imager.p.outcome(number) == (CommandStatus.DONE, CommandReason.NONE)
+    ready = imager.p.latest(FrameReady)
+    assert isinstance(ready, FrameReady)
+    assert ready.exposure_id == 9
+    (frame,) = imager.frames
+    assert (frame.exposure_id, frame.pixels) == (9, b"\x07\x00" * (ROWS * COLUMNS))
+    assert imager.measured == []
+    assert not [message for message in imager.p.heard if isinstance(message, DarkFrame)]
+
+
+def test_a_dark_frame_shows_what_an_exposure_has_left_and_leaves_nothing(exposed: Imager) -> None:
+    """0.34 % are trapped at once; 0.1 s later 0.0022/e + 0.0008 exp(-1/6) + 0.0005 of 59 820 counts are left."""
+    bright, dark = ((counts).to_bytes(2, "little") * (ROWS * COLUMNS) for counts in (60_000, 180))
+    exposed.panel.frame_read(bright, exposed.clock.monotonic_s())
+    exposed.run(0.1)
+    shown = []
+    for number in (20, 21):
+        exposed.read_dark(number)
+        exposed.panel.frame_read(dark, exposed.clock.monotonic_s())
+        shown.append(int.from_bytes(exposed.frames[-1].pixels[:2], "little") - 180)
+    assert shown[0] == pytest.approx(59_820 * (0.0022 / 2.718 + 0.0008 * 0.846 + 0.0005), rel=0.1)
+    assert 0 < shown[1] <= shown[0]
+    exposed.run(120.0)
+    exposed.read_dark(22)
+    exposed.panel.frame_read(dark, exposed.clock.monotonic_s())
+    assert int.from_bytes(exposed.frames[-1].pixels[:2], "little") - 180 <= 1
+
+
+def test_a_panel_that_is_busy_or_hot_reads_no_dark_frame(imager: Imager) -> None:
+    imager.arm()
+    assert imager.p.outcome(imager.read_dark())[1] is CommandReason.BUSY
+    imager.p.issue(Disarm(command_id=1, valid_until_us=0))
+    imager.panel.temperature_c = 60.0
+    assert imager.p.outcome(imager.read_dark())[1] is CommandReason.DEVICE_FAULT
+    assert imager.dark_read_outs == 0
+
+
+def test_a_dark_frame_that_fails_is_told(imager: Imager) -> None:
+    number = imager.read_dark()
+    imager.panel.read_out_failed(imager.clock.monotonic_s())
+    imager.run(0.1)
+    assert imager.p.outcome(number) == (CommandStatus.ABORTED, CommandReason.DEVICE_FAULT)
+    assert imager.frames == []
