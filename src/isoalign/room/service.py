@@ -381,6 +381,7 @@ class RoomService:
             exported=self._exported,
             timeline=tuple(session.timeline),
             warnings=tuple(load.warnings),
+            reference_images=load.references(session.beam),
             software={"isoalign": __version__, "python": sys.version.split()[0]},
         )
 
