@@ -45,8 +45,8 @@ from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageRec
 from isoalign.dicom.object_store import ObjectStore, StoredInstance
 from isoalign.dicom.objects.examples import example_objects
 
-sys.path.insert(0, str(ROOT / "tests" / "unit" / "dicom"))
-from test_hostile_peers import RawPeer, association_request, command, fragments, implicit, mutants, p_data
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from raw_dicom_peer import RawPeer, association_request, command, fragments, implicit, mutants, p_data
 
 MIB = 1024 * 1024
 ASSOCIATIONS = 3

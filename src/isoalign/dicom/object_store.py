@@ -26,7 +26,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from isoalign.dicom import identity
@@ -55,7 +55,8 @@ HEADER_KEYWORDS = [
     "PatientPosition",
 ]
 HEADER_TAGS = [Tag(keyword) for keyword in HEADER_KEYWORDS]
-KEYWORD_OF = dict(zip(map(int, HEADER_TAGS), HEADER_KEYWORDS, strict=True))
+TEXTS = {Tag(keyword): keyword for keyword in HEADER_KEYWORDS[:5]}
+"""Of these the value matters here, the others are for an inspection."""
 INSTANCE_ELEMENT = b"\x02\x00\x03\x00UI"
 """How Media Storage SOP Instance UID begins in a file; its length and value follow."""
 MODALITIES = {
@@ -396,13 +397,27 @@ def _header(read: Callable[[], Dataset]) -> _Header:
     """What ``read`` finds; it walks through the whole data set."""
     try:
         dataset = read()
-        texts = {
-            KEYWORD_OF.get(int(element.tag), ""): "" if element.is_empty else str(element.value).strip()
-            for element in dataset
-        }
+        texts = {keyword: _text(dataset, tag) for tag, keyword in TEXTS.items() if tag in dataset}
     except UNREADABLE as error:
         raise InstanceRefused("the data set cannot be decoded", status=STATUS_CANNOT_UNDERSTAND) from error
     return _Header(dataset, texts)
+
+
+def _text(dataset: Dataset, tag: BaseTag) -> str:
+    """The value of an element as text, without the padding; read as it came, which takes a tenth of the time.
+
+    Raises
+    ------
+    TypeError
+        When it is a sequence.
+    """
+    element = dataset.get_item(tag)
+    value: object = getattr(element, "value", None)
+    if value is None:
+        return ""
+    if not isinstance(value, bytes):
+        raise TypeError("a sequence where text is due")
+    return value.decode("ascii", "replace").strip("\0 ")
 
 
 def _same_object(one: Path, other: Path) -> bool:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from isoalign.geometry import RigidResidual, TableTopPosition
+import numpy as np
+import numpy.typing as npt
+
+from isoalign.geometry import ProjectionGeometry, RigidResidual, TableTopPosition
+from isoalign.records.arrays import frozen_array
 from isoalign.records.images import Radiograph
 from isoalign.records.positioning import Approval, Correction, Match
 
@@ -148,6 +152,25 @@ class ExportedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceImage:
+    """A radiograph, mostly a DRR, that the plan names for a beam.
+
+    Attributes
+    ----------
+    values : ndarray, shape (rows, columns), float32
+        Grey levels of no unit.
+    """
+
+    label: str
+    beam_name: str
+    geometry: ProjectionGeometry
+    values: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", frozen_array(self.values, (None, None), "reference image", np.float32))
+
+
+@dataclass(frozen=True, slots=True)
 class SimulationTruth:
     """What the simulators knew and the room did not, disclosed after the session ended.
 
@@ -186,6 +209,7 @@ class SessionRecord:
     truth: SimulationTruth | None = None
     software: Mapping[str, str] = field(default_factory=dict)
     motions: tuple[CouchMotion, ...] = ()
+    reference_images: tuple[ReferenceImage, ...] = ()
 
     @property
     def setup_pass(self) -> ImagingPass | None:

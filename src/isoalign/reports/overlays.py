@@ -44,6 +44,28 @@ class Panel:
     sides: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PlainPanel:
+    """One picture with the isocentre and a scale bar on it; positions in picture pixels."""
+
+    title: str
+    caption: str
+    alt: str
+    columns: int
+    rows: int
+    png: str
+    isocentre: tuple[float, float]
+    scale_bar: float
+
+
+def plain_panel(
+    picture: Picture, *, title: str, caption: str, alt: str, isocentre: tuple[float, float], scale_bar: float
+) -> PlainPanel:
+    """A panel of one grey picture."""
+    rows, columns = picture.shape
+    return PlainPanel(title, caption, alt, columns, rows, _data(picture), isocentre, scale_bar)
+
+
 def overlay(
     key: str,
     pictures: tuple[Picture, Picture],

@@ -57,6 +57,7 @@ def record_to_json(record: SessionRecord) -> Json:
             for one in record.timeline
         ],
         "warnings": list(record.warnings),
+        "reference_images": [{"label": one.label, "beam_name": one.beam_name} for one in record.reference_images],
         "truth": None
         if record.truth is None
         else {

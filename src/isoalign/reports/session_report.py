@@ -14,7 +14,7 @@ import jinja2
 from isoalign.geometry import Representation, RigidResidual, TableTopPosition
 from isoalign.records import ImagingPass, Match, Outcome, SessionRecord
 from isoalign.reports.files import write_whole
-from isoalign.reports.views import SCALE_BAR_MM, imager_views
+from isoalign.reports.views import SCALE_BAR_MM, imager_views, reference_panels
 from isoalign.reports.wording import (
     AXIS_WORDS,
     OBSERVER,
@@ -88,6 +88,7 @@ def session_report_html(record: SessionRecord) -> str:
             limited=_limited(record),
             motions=_motions(record),
             views=imager_views(record),
+            references=reference_panels(record),
             timeline=_timeline(record),
             truth=_truth(record, first, final),
             observer=OBSERVER,

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from isoalign.geometry import Array, ProjectionGeometry
 from isoalign.records import Match, Radiograph, SessionRecord, ViewQuality
-from isoalign.reports.overlays import Panel, overlay
-from isoalign.reports.pictures import matched_greys, reduced
+from isoalign.reports.overlays import Panel, PlainPanel, overlay, plain_panel
+from isoalign.reports.pictures import grey, matched_greys, reduced
 
 LONGEST_SIDE = 560
 """Pixels of the longer side of a picture in the page."""
@@ -83,6 +83,33 @@ def match_views(match: Match, radiographs: Sequence[Radiograph]) -> list[ImagerV
     return views
 
 
+def reference_panels(record: SessionRecord) -> list[PlainPanel]:
+    """The images that the plan names for its beams, as they came."""
+    panels = []
+    for image in record.reference_images:
+        picture = grey(reduced(image.values, LONGEST_SIDE))
+        isocentre, bar_px = _marks(image.geometry, picture.shape[1])
+        described = _describe(image.geometry)
+        panels.append(
+            plain_panel(
+                picture,
+                title=f"Beam {image.beam_name}",
+                caption=f"{image.label + ', ' if image.label else ''}{described}",
+                alt=f"Reference image of beam {image.beam_name}, {described}.",
+                isocentre=isocentre,
+                scale_bar=bar_px,
+            )
+        )
+    return panels
+
+
+def _marks(geometry: ProjectionGeometry, columns: int) -> tuple[tuple[float, float], float]:
+    """Column and row of the isocentre in a picture, and the length of the scale bar there."""
+    isocentre = _pixels(geometry, np.zeros(3), columns)
+    along_row = _pixels(geometry, geometry.fixed_from_receptor.rotation[:, 0] * SCALE_BAR_MM, columns)
+    return (float(isocentre[0]), float(isocentre[1])), float(np.hypot(*(along_row - isocentre)))
+
+
 def _before_and_match(
     keys: Iterator[str], match: Match, geometry: ProjectionGeometry, view: ViewQuality, where: str
 ) -> tuple[Panel, Panel]:
@@ -121,8 +148,7 @@ def _panel(
     correlation = view.gradient_correlation_start if start else view.gradient_correlation_end
     pictures = matched_greys(reduced(view.line_integrals, LONGEST_SIDE), reduced(drr, LONGEST_SIDE))
     columns = pictures[0].shape[1]
-    isocentre = _pixels(geometry, np.zeros(3), columns)
-    along_row = _pixels(geometry, geometry.fixed_from_receptor.rotation[:, 0] * SCALE_BAR_MM, columns)
+    isocentre, bar_px = _marks(geometry, columns)
     return overlay(
         key,
         pictures,
@@ -132,8 +158,8 @@ def _panel(
             f"Imager {view.imager}, {title.lower()}: radiograph in magenta over the DRR in green, {caption}. "
             f"Grey where both agree; gradient correlation {correlation:.3f}."
         ),
-        isocentre=(float(isocentre[0]), float(isocentre[1])),
-        scale_bar=float(np.hypot(*(along_row - isocentre))),
+        isocentre=isocentre,
+        scale_bar=bar_px,
         sides=_sides(geometry, match, columns),
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from isoalign.dicom.node import InRoomCtReceiver, Notice, NoticeKind
 from isoalign.dicom.objects import Dataset, VerificationFrame, read_study, read_volume
-from isoalign.errors import MatchError
+from isoalign.errors import IsoalignError, MatchError
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTopPosition
 from isoalign.records import InRoomScan, Match, Radiograph, Study, Verdict, Volume
 from isoalign.registration.errors import MatchCancelled, WrongNumberOfViews
@@ -85,12 +85,22 @@ class InRoomCt:
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
-        def settle(uids: tuple[str, ...]) -> None:
-            if not committed.done():
+        def settle(uids: tuple[str, ...], error: IsoalignError | None) -> None:
+            if committed.done():
+                return
+            if error is None:
                 committed.set_result(uids)
+            else:
+                committed.set_exception(error)
 
         def on_committed(uids: tuple[str, ...]) -> None:
-            loop.call_soon_threadsafe(settle, uids)
+            # at once: whatever becomes of this field, the archive gets what the scanner was told to be safe
+            failure = None
+            try:
+                self._data.queue_received([field.store.path(uid) for uid in uids])
+            except IsoalignError as error:
+                failure = error
+            loop.call_soon_threadsafe(settle, uids, failure)
 
         def say(text: str) -> None:
             loop.call_soon_threadsafe(self._on_progress, text, None)
@@ -112,7 +122,8 @@ class InRoomCt:
         finally:
             await asyncio.shield(_shut(field, opening))
         self._on_progress(f"{len(uids)} images confirmed", None)
-        received = await asyncio.to_thread(_read, [field.store.path(uid) for uid in uids], field.store.read, uids)
+        paths = [field.store.path(uid) for uid in uids]
+        received = await asyncio.to_thread(_read, paths, field.store.read, uids)
         scan = InRoomScan(received.volume.frame_of_reference_uid, received.volume.series_instance_uid, len(uids))
         self._received[scan.series_instance_uid] = received
         return scan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -150,6 +151,16 @@ class PatientData:
             work.record("results exported", facts={"objects": len(queued)})
             work.enqueue(self._archive.ae_title, [*files, *((path.stem, path) for path in made.received)])
         return tuple(queued)
+
+    def queue_received(self, files: Sequence[Path]) -> None:
+        """Queue images of the in-room CT as they came. Blocks.
+
+        The scanner was told that we have them for good, so they reach the archive whatever becomes of the session.
+        """
+        facts = {"objects": len(files)}
+        with self._database.transaction() as work:
+            work.record("images of the in-room CT queued", facts=facts)
+            work.enqueue(self._archive.ae_title, [(path.stem, path) for path in files])
 
     def deliver(self, results: Sequence[QueuedResult], on_progress: ProgressCallback) -> tuple[ExportedObject, ...]:
         """C-ECHO, then C-STORE of everything that waits for the archive; says what became of ``results``. Blocks.

@@ -22,6 +22,16 @@ from isoalign.room.errors import ProcessFailed
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
+SAVING_TIMEOUT_S = 120.0
+"""How much longer a child may take that says that it is saving."""
+SAVING = {"saving": True}
+"""What such a child prints as a JSON line when it is told to end."""
+
+
+def announce_saving() -> None:
+    """Tell the parent, in a child that was told to end: it is writing what must not be lost."""
+    with contextlib.suppress(OSError):  # the parent may be gone: then nobody stops us
+        print(json.dumps(SAVING), flush=True)
 
 
 class ChildProcess:
@@ -101,12 +111,10 @@ class ChildProcess:
         self._process.send_signal(number)
 
     def close(self) -> None:
-        """End it: SIGTERM, and SIGKILL when it does not obey within a few seconds."""
+        """End it: SIGTERM, and SIGKILL when it does not obey within a few seconds, or minutes when it is saving."""
         if self.is_alive():
             self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
+            if not (self._ends_within(STOP_TIMEOUT_S) or (self._is_saving() and self._ends_within(SAVING_TIMEOUT_S))):
                 self._process.kill()
                 self._process.wait(STOP_TIMEOUT_S)
         for stream in (self._process.stdin, self._process.stdout):
@@ -121,6 +129,19 @@ class ChildProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _ends_within(self, timeout_s: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return not self.is_alive()
+
+    def _is_saving(self) -> bool:
+        """Whether it has said so since it was ready."""
+        assert self._process.stdout is not None
+        descriptor, said = self._process.stdout.fileno(), b""
+        while select.select([descriptor], [], [], 0)[0] and (chunk := os.read(descriptor, 65_536)):
+            said += chunk
+        return json.dumps(SAVING).encode() in said.splitlines()
 
     def _failure(self, what: str) -> ProcessFailed:
         tail = self.log_path.read_text(errors="replace").strip().splitlines()[-5:]

@@ -48,6 +48,7 @@ from isoalign.room.errors import SettingsInvalid
 from isoalign.room.in_room_ct import InRoomCt
 from isoalign.room.logs import configure_logging, pseudonym
 from isoalign.room.patient_data import PatientData, QueuedResult
+from isoalign.room.processes import announce_saving
 from isoalign.room.record_codec import pack
 from isoalign.room.results import SessionResults
 from isoalign.room.session_data import PatientLoad
@@ -99,6 +100,8 @@ class RoomService:
         self._planning_matcher: VolumeMatcher | None = None
         self._results: SessionResults | None = None
         self._saved_passes = 0
+        self._saving = asyncio.Lock()
+        self._savings: set[asyncio.Task[None]] = set()
         self._ending: tuple[Outcome, str] | None = None
         self._queued: tuple[QueuedResult, ...] = ()
         self._exported: tuple[ExportedObject, ...] = ()
@@ -269,16 +272,37 @@ class RoomService:
         return {"objects": [dataclasses.asdict(item) for item in self._exported]}
 
     async def _queue_unsaved(self) -> None:
-        """Write and queue what no earlier saving has: asked again while the archive is away, nothing is made twice."""
-        session = self._session
-        if session is None or self._results is None:
-            return
-        unsaved = tuple(session.passes[self._saved_passes :])
-        if unsaved:
-            scans = {} if self._in_room_ct is None else self._in_room_ct.scans
-            queued = await asyncio.to_thread(self._data.queue_results, self._results, unsaved, scans)
-            self._saved_passes += len(unsaved)
-            self._queued += queued
+        """Write and queue what no earlier saving has: asked again while the archive is away, nothing is made twice.
+
+        A saving that has begun is finished, though whoever waits for it is cancelled; the next one waits for it.
+        """
+        saving = asyncio.ensure_future(self._save())
+        self._savings.add(saving)
+        saving.add_done_callback(self._saved)
+        await asyncio.shield(saving)
+
+    async def _save(self) -> None:
+        async with self._saving:
+            session = self._session
+            if session is None or self._results is None:
+                return
+            unsaved = tuple(session.passes[self._saved_passes :])
+            if unsaved:
+                scans = {} if self._in_room_ct is None else self._in_room_ct.scans
+                queued = await asyncio.to_thread(self._data.queue_results, self._results, unsaved, scans)
+                self._saved_passes += len(unsaved)
+                self._queued += queued
+
+    def _saved(self, saving: asyncio.Task[None]) -> None:
+        self._savings.discard(saving)
+        if not saving.cancelled() and (error := saving.exception()) is not None:
+            # whoever still waits gets it too
+            _log.error("results are not saved", session=self._session_id, reason=str(error))
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether there are results that are not on disk, or just being written."""
+        return self._saving.locked() or (self._session is not None and len(self._session.passes) > self._saved_passes)
 
     async def _do_close(self, call: IpcCall, progress: Progress) -> dict[str, Any]:
         """Save and end the session; an archive that is away gets the objects when it is back."""
@@ -296,10 +320,8 @@ class RoomService:
 
     async def close(self) -> None:
         """Leave nothing unsaved; for the end of the process, which nothing may keep from ending."""
-        try:
+        with contextlib.suppress(OSError, IsoalignError):  # said already
             await self._queue_unsaved()
-        except (OSError, IsoalignError) as error:
-            _log.error("results are not saved", session=self._session_id, reason=str(error))
 
     async def _hold(self, call: IpcCall) -> dict[str, Any]:
         reason = str(call.params.get("reason") or "hold")
@@ -361,6 +383,7 @@ class RoomService:
             exported=self._exported,
             timeline=tuple(session.timeline),
             warnings=tuple(load.warnings),
+            reference_images=load.references(session.beam),
             software={"isoalign": __version__, "python": sys.version.split()[0]},
         )
 
@@ -476,6 +499,8 @@ async def serve(settings: RoomSettings, daemon: Path, socket: Path, clock: Clock
                 print(json.dumps({"ready": True, "kind": "room", "socket": str(socket)}), flush=True)
                 _log.info("room ready", room=settings.name)
                 await stop.wait()
+                if service.is_unsaved:
+                    announce_saving()  # before the acts are cancelled: from here on the limit for stopping counts
             await service.close()
     finally:
         await devices.close()

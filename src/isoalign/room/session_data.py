@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from isoalign.dicom.objects import IsocentreKind, ReadRtImage, VerificationFrame, isocentre_structure
 from isoalign.geometry import Array, DicomPatient, Fixed, Pose, TableTopPosition, planned_fixed_from_dicom
-from isoalign.records import InRoomScan, Plan, Structure, StructureSet, Study, Volume
+from isoalign.records import Beam, InRoomScan, Plan, ReferenceImage, Structure, StructureSet, Study, Volume
 from isoalign.room.clearance import PatientSurface
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ class PatientLoad:
     prepare_s: float
     surface: PatientSurface | None = None
     reference_images: tuple[ReadRtImage, ...] = ()
+
+    def references(self, beam: Beam) -> tuple[ReferenceImage, ...]:
+        """The reference images as a record keeps them, those of ``beam`` first; one for each beam that names it."""
+        loaded = {one.sop_instance_uid: one for one in self.reference_images}
+        return tuple(
+            ReferenceImage(
+                image.label,
+                one.name,
+                image.geometry,
+                (image.pixels * image.rescale_slope + image.rescale_intercept).astype(np.float32),
+            )
+            for one in sorted(self.plan.beams, key=lambda other: other.number != beam.number)
+            for uid in one.reference_image_uids
+            if (image := loaded.get(uid)) is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from isoalign.records import CouchMotion, LeastClearance, Outcome, Verdict
+from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry
+from isoalign.records import CouchMotion, LeastClearance, Outcome, ReferenceImage, Verdict
 from isoalign.reports import (
     ReportNotWritable,
     record_to_json,
@@ -253,6 +254,29 @@ def test_the_clearance_of_every_motion_is_told_with_what_was_not_checked(made_se
     assert second["clearance"] is None
     assert second["refusal"].startswith("table top")
     assert third["clearance_in_words"] == "not checked"
+
+
+def test_reference_images_of_the_plan_are_shown(made_session: Any, html: str) -> None:
+    """In grey, with the isocentre where their own geometry has it: 20 pixels beside the middle."""
+    grid = PixelGrid(100, 200, 1.5, 1.5, (-149.25 + 30.0, 74.25))  # its middle is column 100, row 50
+    geometry = ProjectionGeometry.from_axis(ImagerAxis(90.0, 1000.0, 1500.0), grid)
+    values = np.zeros((100, 200), dtype=np.float32)
+    values[:, 100:] = 7.5
+    shown = ReferenceImage("DRR lateral", "G090", geometry, values)
+    page = session_report_html(replace(made_session.record, reference_images=(shown,)))
+    assert "Reference images" not in html
+    (section,) = re.findall(r'<section class="references">.*?</section>', page, re.DOTALL)
+    assert "Beam G090" in section
+    assert "DRR lateral, gantry angle 90" in section
+    (encoded,) = re.findall(r"data:image/png;base64,([^\"]+)", section)
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
+    assert picture.shape == (100, 200)
+    assert picture[50, 20] == 0
+    assert picture[50, 180] == 255
+    assert f"M{80 - 200 / 26:.1f} 50.0h" in section
+    assert record_to_json(replace(made_session.record, reference_images=(shown,)))["reference_images"] == [
+        {"label": "DRR lateral", "beam_name": "G090"}
+    ]
 
 
 def test_a_session_without_motions_says_nothing_about_clearance(made_session: Any, html: str) -> None:

@@ -202,6 +202,8 @@ async def test_what_is_not_confirmed_does_not_end_the_field(tmp_path: Path, load
         await asyncio.to_thread(send, peer, images[:1], node)
         assert (await asyncio.to_thread(request_commitment, peer, names, node)).failed == ()
         scan = await receiving
+        queued = {one.sop_instance_uid for one in data._database.outbox.entries()}
+        assert queued == {str(one.SOPInstanceUID) for one in images}, "whatever becomes of the session"
     assert scan.slices == len(images)
     assert scan.frame_of_reference_uid == images[0].FrameOfReferenceUID
     assert f"{len(images)} images received" in said

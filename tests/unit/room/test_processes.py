@@ -49,6 +49,31 @@ def test_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytes
     assert not child.is_alive()
 
 
+SAVES = """
+import pathlib, signal, sys, time
+from isoalign.room.processes import announce_saving
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print('{"ready": true}', flush=True)
+signal.sigwait({signal.SIGTERM})
+{announcement}
+time.sleep(1.6)
+pathlib.Path(sys.argv[1]).touch()
+"""
+
+
+@pytest.mark.parametrize("announcement", ["announce_saving()", "pass"])
+def test_child_that_says_it_is_saving_may_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announcement: str
+) -> None:
+    """Half-written results of a session would be lost; a child that says nothing is killed as ever."""
+    monkeypatch.setattr("isoalign.room.processes.STOP_TIMEOUT_S", 0.8)
+    saved = tmp_path / "saved"
+    with ChildProcess("child", ["-c", SAVES.replace("{announcement}", announcement), str(saved)], tmp_path) as child:
+        child.wait_ready()
+    assert not child.is_alive()
+    assert saved.exists() == (announcement != "pass")
+
+
 def test_group_names_who_ended_and_stops_the_rest(tmp_path: Path) -> None:
     with ProcessGroup(tmp_path) as group:
         group.start("first", ["-c", READY + WAIT]).wait_ready()

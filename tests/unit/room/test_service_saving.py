@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -33,10 +34,15 @@ class Data:
     saved: list[int] = field(default_factory=list)
     away: bool = False
     disk_full: bool = False
+    began: threading.Event = field(default_factory=threading.Event)
+    goes_on: threading.Event | None = None
 
     def queue_results(self, _results: Any, passes: Any, _scans: Any) -> tuple[QueuedResult, ...]:
         if self.disk_full:
             raise OSError(28, "No space left on device")
+        self.began.set()
+        if self.goes_on is not None:
+            assert self.goes_on.wait(10)
         self.saved.append(len(passes))
         return tuple(QueuedResult("RT Image", f"1.2.{len(self.saved)}.{number}") for number in range(len(passes)))
 
@@ -114,3 +120,23 @@ async def test_a_full_disk_does_not_keep_the_process_from_ending(capsys: pytest.
     data.disk_full = True
     await asyncio.wait_for(service.close(), 5)
     assert "results are not saved" in capsys.readouterr().out
+
+
+async def test_the_end_of_the_process_waits_for_a_saving_that_has_begun() -> None:
+    """Its act is cancelled then; begun anew beside it, the objects would be made twice."""
+    service, data, session = opened(State.VERIFIED, 2)
+    data.goes_on = threading.Event()
+    assert service.is_unsaved
+    export = asyncio.create_task(service._do_export(call(), nothing))
+    await asyncio.to_thread(data.began.wait)
+    session.passes.append(one_pass(Purpose.VERIFICATION))
+    export.cancel()
+    await asyncio.wait([export])
+    assert service.is_unsaved
+    closing = asyncio.create_task(service.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    data.goes_on.set()
+    await asyncio.wait_for(closing, 5)
+    assert data.saved == [2, 1]
+    assert not service.is_unsaved

@@ -21,11 +21,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+from pydicom.dataset import Dataset, FileMetaDataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import N_EVENT_REPORT
+from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
 from pynetdicom.events import Event
 
 from isoalign.dicom import identity
@@ -34,7 +36,6 @@ from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits, give
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
-_config.STORE_SEND_CHUNKED_DATASET = True  # a file is sent as it is; a data set still is encoded
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 OBJECT_BYTES = 512 * 1024 * 1024
@@ -42,6 +43,8 @@ OBJECT_BYTES = 512 * 1024 * 1024
 PARK_TIMEOUT_S = 2.0
 JOIN_TIMEOUT_S = 10.0
 REPORT_POLL_S = 0.02
+LOW_PRIORITY = 2
+"""DICOM PS3.7 9.3.1.1; what the library asks for too."""
 
 
 class ParkingEntity(AE):
@@ -115,6 +118,35 @@ def park(association: Association) -> None:
     for name in ("release", "abort", "kill"):
         _unpark_before(association, name, checkpoint)
     association.__dict__["_handle_no_response"] = _stay
+
+
+def store_encoded(association: Association, encoded: bytes, meta: FileMetaDataset, message_id: int) -> Dataset:
+    """C-STORE of a data set as it is, on a parked association; the answer, and errors, as of ``send_c_store``.
+
+    Parameters
+    ----------
+    encoded : bytes
+    meta : FileMetaDataset
+        Says what it is, and in which transfer syntax.
+
+    Raises
+    ------
+    RuntimeError
+        When the association is no more.
+    ValueError
+        When no context with this transfer syntax was accepted.
+    """
+    if not association.is_established:
+        raise RuntimeError("the association is closed")
+    sop_class = meta.MediaStorageSOPClassUID
+    context = association._get_valid_context(sop_class, meta.TransferSyntaxUID, "scu", allow_conversion=False)
+    request = C_STORE()
+    request.MessageID, request.Priority = message_id, LOW_PRIORITY
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    request.DataSet = BytesIO(encoded)
+    association.dimse.send_msg(request, context.context_id or 0)
+    _, response = association.dimse.get_msg(block=True)
+    return Dataset() if response is None else association._check_received_status(response)
 
 
 def _stay() -> None:

@@ -5,9 +5,11 @@ pynetdicom would read whatever length a peer announces into memory, and wait for
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from isoalign.dicom.node.settings import LARGEST_PDU_BYTES
+from isoalign.dicom.node.transfer import Buffers, ShortWay
 from isoalign.dicom.node.waking import LONGEST_SLEEP_S, wake_threads
 
 log = structlog.get_logger()
@@ -29,6 +32,10 @@ KNOWN_PDUS = range(0x01, 0x08)
 UNREAD_MESSAGES = 4
 """Requests that wait for their answer; while there are more, nothing is read and the peer has to wait."""
 LAST_FRAGMENT = 0x02
+KEPT_ROOM_BYTES = 1024 * 1024
+"""Longest buffer for PDUs that is used again."""
+MOST_BUFFERS, BUFFERS_OF_TLS = 64, 2
+"""That go into one call."""
 SHORT_SLEEP_S = 0.001
 """Of a thread that has no connection to wait for, or must not read from it."""
 IDLE = "Sta1"
@@ -71,11 +78,14 @@ class BoundedSocket(AssociationSocket):
     ) -> None:
         super().__init__(association, **kwargs)
         self._bell = wake_threads(association)
+        if self._bell is not None:
+            ShortWay(association, self)
         self._limits = limits
         self._first_bytes = first_bytes
         self._pdu_type: int | None = None
         self._deadline_s = 0.0
         self._object_bytes = 0
+        self._room = bytearray()
         self.hasten()
         _end_quietly(association)
 
@@ -111,9 +121,7 @@ class BoundedSocket(AssociationSocket):
         OSError
             When a limit is exceeded; TimeoutError when the PDU takes too long.
         """
-        longest = self._limits.longest_pdu_bytes
-        if nr_bytes > longest:
-            raise OSError(f"the peer announced a PDU of {nr_bytes} bytes; {longest} are allowed")
+        self._require_allowed(nr_bytes)
         if self._pdu_type is None:
             self._deadline_s = time.monotonic() + self._limits.pdu_timeout_s
             header = self._read(nr_bytes)
@@ -126,26 +134,63 @@ class BoundedSocket(AssociationSocket):
             self._count(body)
         return body
 
+    def read_data(self) -> memoryview | None:
+        """What follows the header of the next PDU, when that is P-DATA: a view that holds until the next call.
+
+        Otherwise None, and nothing is read.
+
+        Raises
+        ------
+        OSError
+            As :meth:`recv`, and when the stream ends first.
+        """
+        header = self.recv(PDU_HEADER_BYTES)
+        if self._pdu_type != P_DATA:
+            self._pdu_type = None
+            self._first_bytes = bytes(header) + self._first_bytes
+            return None
+        self._pdu_type = None
+        length = int.from_bytes(header[2:], "big")
+        self._require_allowed(length)
+        room = self._room if length <= len(self._room) else bytearray(length)
+        if len(room) <= KEPT_ROOM_BYTES:
+            self._room = room
+        body = memoryview(room)[:length]
+        if self._fill(body) < length:
+            raise OSError("the peer left in the middle of a PDU")
+        self._count(body)
+        return body
+
+    def _require_allowed(self, pdu_bytes: int) -> None:
+        longest = self._limits.longest_pdu_bytes
+        if pdu_bytes > longest:
+            raise OSError(f"the peer announced a PDU of {pdu_bytes} bytes; {longest} are allowed")
+
     def _read(self, count: int) -> bytearray:
         received = bytearray(count)
-        received[: len(self._first_bytes)] = self._first_bytes[:count]
-        done = min(count, len(self._first_bytes))
-        del received[count:]
-        self._first_bytes = self._first_bytes[done:]
         with memoryview(received) as view:
-            while done < count:
-                remaining_s = self._deadline_s - time.monotonic()
-                if remaining_s <= 0 or self.socket is None:
-                    raise TimeoutError("the peer does not finish its PDU")
-                self.socket.settimeout(remaining_s)
-                read = self.socket.recv_into(view[done:])
-                if read == 0:
-                    break
-                done += read
+            done = self._fill(view)
         del received[done:]
         return received
 
-    def _count(self, body: bytearray) -> None:
+    def _fill(self, view: memoryview) -> int:
+        """Read until ``view`` is full or the stream ends; how many bytes."""
+        count = len(view)
+        done = min(count, len(self._first_bytes))
+        if done:
+            view[:done], self._first_bytes = self._first_bytes[:done], self._first_bytes[done:]
+        while done < count:
+            remaining_s = self._deadline_s - time.monotonic()
+            if remaining_s <= 0 or self.socket is None:
+                raise TimeoutError("the peer does not finish its PDU")
+            self.socket.settimeout(remaining_s)
+            read = self.socket.recv_into(view[done:])
+            if read == 0:
+                break
+            done += read
+        return done
+
+    def _count(self, body: bytearray | memoryview) -> None:
         """Add up the fragments of the data set that is being received; DICOM PS3.8 9.3.5 and PS3.7 annex F."""
         position = 0
         while position + 6 <= len(body):
@@ -166,6 +211,32 @@ class BoundedSocket(AssociationSocket):
             self.socket.sendall(bytestream)
         except OSError:
             self.event_queue.put(CONNECTION_CLOSED)
+
+    def send_all(self, buffers: Buffers) -> None:
+        """Send these, in as few calls as possible, each within the time for a PDU; otherwise as :meth:`send`."""
+        waiting: deque[memoryview] = deque(memoryview(one) for one in buffers)
+        deadline_s = time.monotonic() + self._limits.pdu_timeout_s
+        try:
+            while waiting:
+                connection, remaining_s = self.socket, deadline_s - time.monotonic()
+                if connection is None or remaining_s <= 0:
+                    raise OSError("the connection is closed, or the peer does not read")
+                connection.settimeout(remaining_s)
+                if isinstance(connection, ssl.SSLSocket):
+                    sent = connection.send(b"".join(itertools.islice(waiting, BUFFERS_OF_TLS)))
+                else:
+                    sent = connection.sendmsg(itertools.islice(waiting, MOST_BUFFERS))
+                while waiting and sent >= len(waiting[0]):
+                    sent -= len(waiting.popleft())
+                    deadline_s = time.monotonic() + self._limits.pdu_timeout_s
+                if sent:
+                    waiting[0] = waiting[0][sent:]
+        except OSError:
+            self.event_queue.put(CONNECTION_CLOSED)
+
+    def note_broken(self, error: Exception) -> None:
+        """Say that a peer breaks the protocol."""
+        log.info("association ended: the protocol is broken", reason=str(error)[:200])
 
     def _shutdown_socket(self) -> None:
         """As in pynetdicom, and the socket is closed also when it was never connected."""

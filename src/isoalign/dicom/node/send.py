@@ -23,9 +23,10 @@ from pynetdicom.presentation import build_context
 
 from isoalign.dicom import identity
 from isoalign.dicom.errors import RetrieveCancelled, StoreFailed
+from isoalign.dicom.node.adaptation import store_encoded
 from isoalign.dicom.node.associations import association, no_answer
 from isoalign.dicom.node.settings import NodeSettings, Peer
-from isoalign.dicom.objects.files import read_file
+from isoalign.dicom.objects.files import data_set_offset, read_bytes, read_content
 
 WARNINGS = {
     0xB000: "coercion of data elements",
@@ -82,10 +83,13 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:
-    """A file that has been read and found whole; it is sent byte for byte where the peer takes its transfer syntax."""
+    """A file that has been read and found whole; it is sent byte for byte where the peer takes its transfer syntax.
 
-    path: Path
+    ``encoded`` is its data set as the file has it, without the file meta information.
+    """
+
     dataset: FileDataset
+    encoded: bytes
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -95,7 +99,8 @@ class WholeFile:
         ------
         NotDicom, TruncatedFile
         """
-        return cls(path, read_file(path))
+        content = read_content(path)
+        return cls(read_bytes(content, str(path)), content[data_set_offset(content) :])
 
 
 def send(
@@ -149,7 +154,7 @@ def send(
             uid, sop_class = str(dataset.SOPInstanceUID), str(dataset.SOPClassUID)
             started_s = time.monotonic()
             try:
-                status = established.send_c_store(_for_context(established, one), msg_id=1 + len(results) % 65_535)
+                status = _store(established, one, 1 + len(results) % 65_535)
             except ValueError as error:
                 # no accepted context, or the dataset cannot be encoded
                 note(StoreResult(uid, sop_class, NOT_ACCEPTED, str(error)[:64]))
@@ -165,8 +170,8 @@ def send(
     return tuple(results)
 
 
-def _for_context(established: Association, one: Dataset | WholeFile) -> Dataset | Path:
-    """What pynetdicom is given: a file where it goes out as it is, otherwise a dataset for it to encode.
+def _store(established: Association, one: Dataset | WholeFile, message_id: int) -> Dataset:
+    """C-STORE: a file goes out as it is where the peer takes that, otherwise a data set for the library to encode.
 
     The bytes of 16-bit words are swapped where the peer has chosen big endian: pydicom writes numbers in either order,
     and words (OW) as they are.
@@ -182,9 +187,9 @@ def _for_context(established: Association, one: Dataset | WholeFile) -> Dataset 
         and _says_what_it_holds(one.dataset)
         and one.dataset.file_meta.TransferSyntaxUID in chosen
     ):
-        return one.path
+        return store_encoded(established, one.encoded, one.dataset.file_meta, message_id)
     if chosen != {ExplicitVRBigEndian}:
-        return dataset
+        return established.send_c_store(dataset, message_id)
     swapped = correct_ambiguous_vr(copy.deepcopy(dataset), True)
     for element in swapped.iterall():
         if element.VR == VR.OW and element.value:
@@ -192,7 +197,7 @@ def _for_context(established: Association, one: Dataset | WholeFile) -> Dataset 
     swapped.file_meta = copy.deepcopy(dataset.file_meta)
     swapped.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
     swapped.set_original_encoding(False, False)
-    return swapped
+    return established.send_c_store(swapped, message_id)
 
 
 def _says_what_it_holds(dataset: FileDataset) -> bool:

@@ -10,6 +10,7 @@ from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset
 
 from isoalign.dicom.errors import NotDicom, TruncatedFile
 
@@ -20,6 +21,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 MAGIC_OFFSET = 128
 MAGIC = b"DICM"
 SHORTEST_HEADER_BYTES = 8
+FILE_META_GROUP = 0x0002
 
 
 def is_dicom(content: bytes) -> bool:
@@ -34,11 +36,29 @@ def read_file(path: Path) -> FileDataset:
     ------
     NotDicom, TruncatedFile
     """
+    return read_bytes(read_content(path), str(path))
+
+
+def read_content(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Raises
+    ------
+    NotDicom
+        When it cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise NotDicom(f"{path} cannot be read: {error.strerror}", file=str(path)) from error
-    return read_bytes(content, str(path))
+
+
+def data_set_offset(content: bytes) -> int:
+    """Where the data set begins in a DICOM file's bytes: behind the file meta information. Source: PS3.10 7.1."""
+    with BytesIO(content) as file:
+        file.seek(MAGIC_OFFSET + len(MAGIC))
+        read_dataset(file, False, True, stop_when=lambda tag, _, __: tag.group != FILE_META_GROUP)
+        return file.tell()
 
 
 def read_bytes(content: bytes, name: str) -> FileDataset:
