@@ -14,7 +14,6 @@ from isoalign.imaging import (
     binned,
     line_integrals,
     project_grid,
-    project_grid_with_derivatives,
 )
 from isoalign.records import ViewQuality
 from isoalign.registration.capture import CaptureCheck
@@ -24,11 +23,11 @@ from isoalign.registration.quality import (
     condition_of,
     covariance_of,
     detail_agreement,
+    edge_view,
     in_plane_motions,
-    opinion_mm,
-    smoothed_gradient_correlation,
 )
 from isoalign.registration.search import PatientPose, Refined, moved, other_starts, refine, solve
+from isoalign.registration.second_opinion import Opinion, second_opinion
 from isoalign.registration.settings import MatchLevel, MatchSettings
 from isoalign.registration.shift_search import best_shift_mm
 from isoalign.registration.verdict import Figures, ViewFigures
@@ -238,8 +237,9 @@ class MatchRun:
     def measure(self, refined: Refined) -> tuple[Figures, tuple[ViewQuality, ...]]:
         """All that the verdict hangs on, and the pictures."""
         figures, pictures = [], []
+        opinion = self.opinion(refined.pose)
         for number, view in enumerate(self.views):
-            one, quality = self._view_figures(number, refined)
+            one, quality = self._view_figures(number, refined, opinion.distance_mm[number])
             figures.append(one)
             pictures.append(quality)
             self.say(0.60 + 0.15 * len(figures), f"imager {view.imager} checked")
@@ -250,26 +250,41 @@ class MatchRun:
         error = self.observed(refined.pose @ self.planned.inverse())
         condition = condition_of(refined.matrix)
         return (
-            Figures(converged, refined.strayed, error, tuple(figures), restart, sigma_mm, sigma_deg, condition),
+            Figures(
+                converged,
+                refined.strayed,
+                error,
+                tuple(figures),
+                restart,
+                sigma_mm,
+                sigma_deg,
+                condition,
+                opinion.angle_deg,
+            ),
             tuple(pictures),
         )
 
-    def _view_figures(self, number: int, refined: Refined) -> tuple[ViewFigures, ViewQuality]:
+    def opinion(self, pose: PatientPose) -> Opinion:
+        """Where gradient correlation would put the patient, measured one level above the finest."""
+        level = self.settings.levels[max(0, len(self.settings.levels) - 2)]
+        reach, step = self.settings.opinion_reach, self.settings.opinion_step
+        views = self.level_views(level, pose)
+        return second_opinion(views, self.grid(level), pose, reach=reach, step=step, poll=self.poll)
+
+    def _view_figures(self, number: int, refined: Refined, opinion_mm: float) -> tuple[ViewFigures, ViewQuality]:
         view, seen = self.views[number], refined.views[number]
         volume = self.prepared.attenuation.levels[0]
-        start = project_grid(volume, seen.geometry, self.planned)
-        end, slopes = project_grid_with_derivatives(volume, seen.geometry, refined.pose)
-        across = in_plane_motions(view.geometry)[:, :2]
-        by_motion = np.tensordot(across.T.astype(np.float32), slopes, axes=1)
+        start, end = (project_grid(volume, seen.geometry, pose) for pose in (self.planned, refined.pose))
+        edges = edge_view(seen)
         offered = 1.0 if view.used is None else float(np.mean(view.used))
         figures = ViewFigures(
             imager=view.imager,
-            correlation_start=smoothed_gradient_correlation(seen, start),
-            correlation_end=smoothed_gradient_correlation(seen, end),
+            correlation_start=edges.correlation(start),
+            correlation_end=edges.correlation(end),
             detail=detail_agreement(with_window(view, seen, DETAIL_WINDOW_MM), end),
             coverage=float(np.mean((seen.mask > 0) & (end > 0.05))) / max(offered, 1e-6),
             alone=self.alone(number, refined) if len(self.views) > 1 else None,
-            opinion_mm=opinion_mm(seen, end, by_motion, self.settings.opinion_mm),
+            opinion_mm=opinion_mm,
         )
         return figures, self._pictures(view, figures, seen, start, end, refined.pose)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from isoalign.geometry import Array, ProjectionGeometry
 from isoalign.registration.residuals import SEEN_ABOVE, Linearised
+from isoalign.registration.response import Response, estimate_response
 from isoalign.registration.views import LevelView, window_sums
 
 Float32 = npt.NDArray[np.float32]
 
 LEAST_DETAIL = 0.02
 """Local spread of a DRR above which it has detail (line integrals; 1 mm of water)."""
+SMOOTHING_PX = 1
+"""Radius of the window over which image and DRR are smoothed before their edges are compared."""
 CONDITION_ARM_MM = 80.0
 SYSTEMATIC_MM, SYSTEMATIC_DEG = 0.04, 0.04
 """What no image tells: errors common to all blocks of both views; measured on two simulated cases."""
@@ -53,43 +57,51 @@ def gradient_correlation(image: npt.ArrayLike, drr: npt.ArrayLike, mask: npt.Arr
     return float(np.mean(found))
 
 
-def smoothed_gradient_correlation(view: LevelView, drr: Float32) -> float:
-    """Gradient correlation where the DRR shows the patient, after smoothing over about three pixels."""
-    seen = view.mask * (drr > SEEN_ABOVE)
-    sums = window_sums(np.stack([view.mask, view.mask * view.integrals, view.mask * drr]).astype(np.float32), 1)
-    share = np.maximum(sums[0], np.float32(1e-3))
-    return gradient_correlation(sums[1] / share, sums[2] / share, seen)
+@dataclass(frozen=True, slots=True)
+class EdgeView:
+    """A radiograph whose edges are compared with those of many DRRs.
 
-
-def opinion_mm(view: LevelView, drr: Float32, by_motion: Float32, reach_mm: float) -> float:
-    """How far from a pose the gradient correlation has its maximum: a second opinion that the search never looked at.
-
-    Parameters
+    Attributes
     ----------
-    view : LevelView
-    drr : ndarray, shape (rows, columns), float32
-        At the pose.
-    by_motion : ndarray, shape (n, rows, columns), float32
-        Its derivatives by motions of 1 mm across the line of sight.
-    reach_mm : float
-        The maximum of a parabola through the pose and so far to each side is told; twice as far at most.
-
-    Returns
-    -------
-    float
-        Largest distance along any of the motions, mm.
+    share : ndarray, shape (rows, columns), float32
+        Sum of the mask in the smoothing window around each pixel, at least a small number.
+    smooth : ndarray, shape (rows, columns), float32
+        The smoothed line integrals.
     """
-    here = smoothed_gradient_correlation(view, drr)
-    furthest = 0.0
-    for slope in by_motion:
-        change = np.float32(reach_mm) * slope
-        before = smoothed_gradient_correlation(view, drr - change)
-        after = smoothed_gradient_correlation(view, drr + change)
-        bend = 2 * here - before - after
-        if bend <= 0.0:  # no maximum between
-            return 2 * reach_mm
-        furthest = max(furthest, min(2.0, abs(after - before) / (2 * bend)) * reach_mm)
-    return furthest
+
+    view: LevelView
+    share: Float32
+    smooth: Float32
+
+    def correlation(self, drr: Float32, response: Response | None = None) -> float:
+        """Gradient correlation where the DRR shows the patient, after smoothing over about three pixels.
+
+        Parameters
+        ----------
+        drr : ndarray, shape (rows, columns), float32
+        response : Response, optional
+            The DRR is bent by it first: metal does not darken an image as much as its line integrals say.
+        """
+        bent = drr if response is None else response.apply(drr)[0]
+        blurred = window_sums((self.view.mask * bent)[None], SMOOTHING_PX)[0] / self.share
+        return gradient_correlation(self.smooth, blurred, self.view.mask * (drr > SEEN_ABOVE))
+
+    def response(self, drr: Float32) -> Response | None:
+        """How the imager answers to line integrals, told by the pixels that show the patient."""
+        seen = (self.view.mask > 0) & (drr > SEEN_ABOVE)
+        return estimate_response(drr[seen], self.view.integrals[seen])
+
+
+def edge_view(view: LevelView) -> EdgeView:
+    """A radiograph made ready for :meth:`EdgeView.correlation`."""
+    sums = window_sums(np.stack([view.mask, view.mask * view.integrals]), SMOOTHING_PX)
+    share = np.maximum(sums[0], np.float32(1e-3))
+    return EdgeView(view, share, sums[1] / share)
+
+
+def smoothed_gradient_correlation(view: LevelView, drr: Float32) -> float:
+    """Of one radiograph and one DRR; see :meth:`EdgeView.correlation`."""
+    return edge_view(view).correlation(drr)
 
 
 def condition_of(matrix: Array, freedom: Array | None = None) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from isoalign.records import InvalidRecord
+
 
 @dataclass(frozen=True, slots=True)
 class MatchLevel:
@@ -68,7 +70,9 @@ class AcceptanceLimits:
     restart_distance_mm, restart_angle_deg : float
         How far from the solution a second search from a displaced start may end.
     opinion_distance_mm : float
-        How far from the solution the gradient correlation of any view has its maximum, along its axes.
+        How far from the solution, across the line of sight, the gradient correlation of any view has its maximum.
+    opinion_angle_deg : float
+        The same for rotations, of all views together.
     largest_sigma_mm, largest_sigma_deg : float
         Greatest standard deviation of any axis, from the fit.
     largest_condition : float
@@ -88,7 +92,8 @@ class AcceptanceLimits:
     view_angle_deg: float = 0.3
     restart_distance_mm: float = 0.3
     restart_angle_deg: float = 0.3
-    opinion_distance_mm: float = 0.3
+    opinion_distance_mm: float = 1.0
+    opinion_angle_deg: float = 1.0
     largest_sigma_mm: float = 0.2
     largest_sigma_deg: float = 0.2
     largest_condition: float = 1000.0
@@ -110,12 +115,18 @@ class MatchSettings:
         How far from the planned pose other starts lie.
     restart_mm, restart_deg : float
         Displacement, on every axis, of the start of the control search.
-    opinion_mm : float
-        So far to each side along the axes of an image the second metric is measured.
+    opinion_reach, opinion_step : float
+        So far to each side the second metric is measured, in such steps, mm and degrees. The limits of acceptance must
+        lie well within.
     give_up_mm, give_up_deg : float
         A search that strays so far from the planned pose is stopped.
     picture_pixels : int
         Greatest number of rows or columns of the pictures in the result.
+
+    Raises
+    ------
+    InvalidRecord
+        When a limit on the second metric lies beyond its reach: such a limit could not be missed.
     """
 
     levels: tuple[MatchLevel, ...] = DEFAULT_LEVELS
@@ -125,10 +136,19 @@ class MatchSettings:
     search_turn_deg: float = 8.0
     restart_mm: float = 2.0
     restart_deg: float = 1.5
-    opinion_mm: float = 0.4
+    opinion_reach: float = 3.0
+    opinion_step: float = 1.0
     give_up_mm: float = 80.0
     give_up_deg: float = 35.0
     picture_pixels: int = 400
+
+    def __post_init__(self) -> None:
+        limit = max(self.acceptance.opinion_distance_mm, self.acceptance.opinion_angle_deg)
+        if not 0.0 < self.opinion_step <= limit < self.opinion_reach:
+            raise InvalidRecord(
+                f"the second opinion is measured over {self.opinion_reach:g} mm or degrees in steps of "
+                f"{self.opinion_step:g}: a limit of {limit:g} must lie between"
+            )
 
 
 DEFAULT_SETTINGS = MatchSettings()

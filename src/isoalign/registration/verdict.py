@@ -27,7 +27,7 @@ class ViewFigures:
     alone : RigidResidual or None
         Where this view alone would put the patient, against the common solution; None where there is no other view.
     opinion_mm : float
-        How far along the axes of the image the gradient correlation has its maximum.
+        How far across the line of sight the gradient correlation has its maximum.
     """
 
     imager: str
@@ -49,6 +49,8 @@ class Figures:
         The set-up error that was found.
     restart : RigidResidual or None
         Where a second search from a displaced start ended, against the solution; None when it was not made.
+    opinion_deg : float
+        How far turned the gradient correlation of the views has its maximum.
     """
 
     converged: bool
@@ -59,6 +61,7 @@ class Figures:
     sigma_mm: Array
     sigma_deg: Array
     condition: float
+    opinion_deg: float
 
 
 def judge(figures: Figures, limits: AcceptanceLimits) -> tuple[Verdict, tuple[str, ...]]:
@@ -149,6 +152,8 @@ def _pose_doubts(figures: Figures, limits: AcceptanceLimits) -> list[str]:
             f"a second search from another start ended {restart.distance_mm:.1f} mm and {restart.angle_deg:.1f} "
             "degrees away"
         )
+    if figures.opinion_deg > limits.opinion_angle_deg:
+        found.append(f"the edges in the radiographs would fit best turned by {figures.opinion_deg:.1f} degrees")
     sigma_mm, sigma_deg = float(figures.sigma_mm.max()), float(figures.sigma_deg.max())
     if sigma_mm > limits.largest_sigma_mm or sigma_deg > limits.largest_sigma_deg:
         found.append(f"the images hold too little to be sure (uncertain by {sigma_mm:.1f} mm, {sigma_deg:.1f} degrees)")

@@ -171,6 +171,7 @@ GOOD = Figures(
     np.full(3, 0.05),
     np.full(3, 0.05),
     40.0,
+    0.2,
 )
 
 
@@ -190,7 +191,8 @@ VERDICTS = [
     (with_view(coverage=0.09), Verdict.DOUBTFUL, "only 9 %"),
     (with_view(alone=left(0.6)), Verdict.DOUBTFUL, "alone disagrees with the common result by 0.6 mm"),
     (with_view(alone=left(0.0, 0.6)), Verdict.DOUBTFUL, "0.6 degrees"),
-    (with_view(opinion_mm=0.4), Verdict.DOUBTFUL, "would fit best 0.4 mm away"),
+    (with_view(opinion_mm=1.3), Verdict.DOUBTFUL, "would fit best 1.3 mm away"),
+    (replace(GOOD, opinion_deg=1.6), Verdict.DOUBTFUL, "would fit best turned by 1.6 degrees"),
     (replace(GOOD, condition=2000.0), Verdict.DOUBTFUL, "leave a motion open"),
     (replace(GOOD, error=left(31.0)), Verdict.DOUBTFUL, "larger than plausible (31 mm"),
     (replace(GOOD, error=left(1.0, 8.5)), Verdict.DOUBTFUL, "8.5 degrees on one axis"),
