@@ -109,7 +109,7 @@ def calibration_poses(
         raise Underdetermined(f"the travel of the couch leaves room for {len(found)} of {count} poses in view")
     poses = np.array(found)
     rising = np.argsort(poses[:, AXES.index("patient_support_angle")], kind="stable")
-    return poses[np.concatenate([rising[0::2], rising[1::2][::-1]])]
+    return np.asarray(poses[np.concatenate([rising[0::2], rising[1::2][::-1]])])
 
 
 def measure_couch(
