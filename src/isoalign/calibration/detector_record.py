@@ -35,11 +35,17 @@ class DetectorCorrection:
     ----------
     calibration : DetectorCalibration
     lag : TimedLag
+
+    Attributes
+    ----------
+    latest_s : float or None
+        When the frame before was read; None when it remembers none.
     """
 
     def __init__(self, calibration: DetectorCalibration, lag: TimedLag) -> None:
         self.calibration = calibration
         self.lag = lag
+        self.latest_s: float | None = None
         self._without_lag = TimedLagCorrection(lag)
 
     def __call__(self, frame: npt.ArrayLike, at_s: float) -> Float32:
@@ -50,10 +56,13 @@ class DetectorCorrection:
         UnusableFrame
         """
         net = np.asarray(frame, dtype=np.float32) - self.calibration.dark
-        return corrected_frame(self._without_lag(net, at_s) + self.calibration.dark, self.calibration)
+        free = self._without_lag(net, at_s)
+        self.latest_s = at_s
+        return corrected_frame(free + self.calibration.dark, self.calibration)
 
     def forget(self) -> None:
         """The exposures before have faded, or nobody knows when they were."""
+        self.latest_s = None
         self._without_lag = TimedLagCorrection(self.lag)
 
 

@@ -74,6 +74,8 @@ def calibration_poses(
     """Poses at which a phantom that is centred at the isocentre with the couch at ``setup`` stays in view.
 
     The couch turns, tilts and shifts at once, every pose otherwise, so that what each axis does by itself can be told.
+    The slowest axis, the patient support angle, goes once up and once down: a tenth of the way of any order, and it is
+    reached from both sides.
 
     Parameters
     ----------
@@ -105,7 +107,9 @@ def calibration_poses(
             found.append(np.round(values, 3))
     if len(found) < count:
         raise Underdetermined(f"the travel of the couch leaves room for {len(found)} of {count} poses in view")
-    return np.array(found)
+    poses = np.array(found)
+    rising = np.argsort(poses[:, AXES.index("patient_support_angle")], kind="stable")
+    return np.asarray(poses[np.concatenate([rising[0::2], rising[1::2][::-1]])])
 
 
 def measure_couch(

@@ -70,7 +70,8 @@ def demo(
     machine_errors
         Let the imagers' panels stand 1 to 2 mm beside where the room believes them, the axis of the couch up to 2 mm
         beside the isocentre, leaning and walking, and the table top sag, drawn from the seed. Without --calibrate the
-        room aligns the patient to a wrong place, and does not know.
+        room aligns the patient to a wrong place and does not know, or refuses a match whose two views contradict each
+        other.
     calibrate
         Calibrate the imagers first, with a ball-bearing phantom on the couch, then the axis of the couch, with two
         balls at seven couch angles, and let the room work with the signed records.

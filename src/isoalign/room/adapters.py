@@ -187,7 +187,6 @@ class DaemonImagers:
         self._client = client
         self._correction = correction
         self._detectors = dict(detectors or {})
-        self._read_s: dict[str, float] = {}
         self._geometries = {imager.name: imager.geometry() for imager in settings.imager} | dict(calibrated or {})
         # in a room without a couch the table top is taken to stand at the set-up position
         self._fallback = settings.session_settings().default_setup
@@ -221,9 +220,8 @@ class DaemonImagers:
         if correction is None:
             return image.pixels
         read_s = (image.read_at or image.acquired_at).timestamp()
-        if read_s < self._read_s.get(image.imager, read_s):
+        if correction.latest_s is not None and read_s < correction.latest_s:
             correction.forget()  # somebody has set the clock
-        self._read_s[image.imager] = read_s
         return even_counts(correction(image.pixels, read_s))
 
 

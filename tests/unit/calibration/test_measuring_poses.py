@@ -149,6 +149,12 @@ def test_the_phantom_stays_in_view_and_the_couch_within_its_travel() -> None:
         assert np.abs(fixed_from_table(position).apply(centre)).max() <= measuring_poses.VIEW_MM + 0.1
         assert all(TRAVEL[axis][0] <= value <= TRAVEL[axis][1] for axis, value in zip(AXES, values, strict=True))
     assert np.ptp(poses[:, 5]) > 150
+    steps = np.diff(poses[:, 5])
+    turn = int(np.argmax(poses[:, 5]))
+    assert (steps[:turn] > 0).all(), "up first"
+    assert (steps[turn + 1 :] < 0).all(), "then down, so that the support is reached from both sides"
+    assert 25 <= turn <= 31
+    assert np.abs(steps).sum() < 2.1 * np.ptp(poses[:, 5])
     with pytest.raises(Underdetermined, match="leaves room"):
         measuring_poses.calibration_poses(SETUP, 5, 1, TRAVEL | {"vertical": (-500.0, -400.0)})
 

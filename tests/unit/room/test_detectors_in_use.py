@@ -128,6 +128,18 @@ async def test_without_a_record_images_are_as_the_panel_sent_them(
     np.testing.assert_array_equal(images[0].pixels, flat("A", LEVEL)[0])
 
 
+async def test_what_a_patient_leaves_is_taken_off_the_images_of_the_next(
+    tmp_path: Path, results: list[DetectorResult]
+) -> None:
+    settings = room(tmp_path, results)
+    known, daemon = load_calibration(settings, NOW), Exposing()
+    for _ in range(2):
+        session = DaemonImagers(daemon, settings, None, known.couch, known.detectors)  # type: ignore[arg-type]
+        images = await session.acquire(Technique(100.0, 100.0, 50.0))
+    level = results[1].calibration.floods[-1].level
+    assert float(images[1].pixels.mean()) == pytest.approx(level, rel=0.002)
+
+
 async def test_a_clock_that_was_set_back_costs_the_memory_and_not_the_image(
     tmp_path: Path, results: list[DetectorResult]
 ) -> None:
@@ -137,6 +149,7 @@ async def test_a_clock_that_was_set_back_costs_the_memory_and_not_the_image(
     imagers = DaemonImagers(daemon, settings, None, known.couch, known.detectors)  # type: ignore[arg-type]
     await imagers.acquire(Technique(100.0, 100.0, 50.0))
     daemon.now -= timedelta(hours=1)
+    imagers = DaemonImagers(daemon, settings, None, known.couch, known.detectors)  # type: ignore[arg-type]
     images = await imagers.acquire(Technique(100.0, 100.0, 50.0))
     assert float(images[0].pixels.mean()) == pytest.approx(LEVEL * 1.0245, rel=0.005)
 
