@@ -4,6 +4,8 @@
     python tests/benchmarks/study_markers.py --full     500 CT pieces, 500 kV images, 500 matches, 60 chains,
                                                          40 pairs of each kind
     python tests/benchmarks/study_markers.py --only ct  one part: ct, kv, match, chain, pair or tracks
+    python tests/benchmarks/study_markers.py --full --resume markers.jsonl
+                                                         keeps the CT pieces and kV images done, goes on after them
 
 CT pieces and kV images come from formulas and the exact ray caster (isoalign.simulators.marker_ct, marker_images).
 SimpleITK, where it is installed, finds markers by a threshold and connected components in the same CT pieces. The
@@ -15,10 +17,13 @@ by more than 2 mm; fewer than 95 % of those within 1 mm accepted.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tarfile
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +76,37 @@ def compared(found: np.ndarray, true: np.ndarray, unit: np.ndarray | float) -> t
     return errors, len(found) - len(used)
 
 
-def summary(name: str, errors: list[float], planted: int, false: int, times: list[float], unit: str) -> int:
+class Done:
+    """Cases that were done: kept in memory and, when asked to, in a file of one line each."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.rows: dict[tuple[str, int], dict[str, Any]] = {}
+        if path and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self.rows[row["part"], row["seed"]] = row
+
+    def get(self, part: str, count: int, case: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+        """The first so many cases of a part; what is missing is done now."""
+        for seed in range(count):
+            if (part, seed) not in self.rows:
+                self.rows[part, seed] = row = {"part": part, "seed": seed, **case(seed)}
+                if self.path:
+                    with self.path.open("a", encoding="utf-8") as log:
+                        log.write(json.dumps(row) + "\n")
+        return [self.rows[part, seed] for seed in range(count)]
+
+
+def summary(name: str, rows: list[dict[str, Any]], unit: str) -> int:
+    errors = [error for row in rows for error in row["errors"]]
+    planted, false = (sum(row[key] for row in rows) for key in ("planted", "false"))
+    times = [row["seconds"] for row in rows]
+    named = f" (cases {', '.join(str(row['seed']) for row in rows if row['false'])})" if false else ""
     middle, most, worst = np.quantile(errors, (0.5, 0.95, 1.0))
     print(
-        f"{name:18} {len(times)} cases, found {len(errors)} of {planted}, false {false}; error median {middle:.3f}, "
-        f"95 % {most:.3f}, greatest {worst:.3f} {unit}; {1e3 * np.median(times):.0f} ms",
+        f"{name:18} {len(times)} cases, found {len(errors)} of {planted}, false {false}{named}; error "
+        f"median {middle:.3f}, 95 % {most:.3f}, greatest {worst:.3f} {unit}; {1e3 * np.median(times):.0f} ms",
         flush=True,
     )
     return int(false > 0 or most > 0.2)
@@ -94,62 +125,58 @@ def with_simpleitk(volume: Any, threshold: float) -> np.ndarray:
     return np.array([shapes.GetCenterOfGravity(one) for one in shapes.GetLabels()]).reshape(-1, 3)
 
 
-def study_ct(count: int) -> int:
-    errors: list[float] = []
-    peer_errors: list[float] = []
-    times, peer_times = [], []
-    planted = false = peer_false = 0
-    for seed in range(count):
-        diameter, length = KINDS[seed % len(KINDS)]
-        case = marker_ct(seed, diameter_mm=diameter, length_mm=length)
+def ct_case(seed: int) -> dict[str, Any]:
+    diameter, length = KINDS[seed % len(KINDS)]
+    case = marker_ct(seed, diameter_mm=diameter, length_mm=length)
+    begun = time.process_time()
+    found = detect_markers_in_ct(case.volume, MarkerShape(diameter, length))
+    seconds = time.process_time() - begun
+    errors, false = compared(found.centres_mm, case.centres_mm, case.volume.spacing_mm)
+    row = {"errors": errors, "false": false, "planted": len(case.centres_mm), "seconds": seconds}
+    try:
         begun = time.process_time()
-        found = detect_markers_in_ct(case.volume, MarkerShape(diameter, length))
-        times.append(time.process_time() - begun)
-        right, wrong = compared(found.centres_mm, case.centres_mm, case.volume.spacing_mm)
-        errors += right
-        false += wrong
-        planted += len(case.centres_mm)
-        try:
-            begun = time.process_time()
-            theirs = with_simpleitk(case.volume, 2000.0)
-            peer_times.append(time.process_time() - begun)
-        except ImportError:
-            continue
-        right, wrong = compared(theirs, case.centres_mm, case.volume.spacing_mm)
-        peer_errors += right
-        peer_false += wrong
-    failed = summary("CT", errors, planted, false, times, "voxels")
-    if peer_times:
-        summary("  SimpleITK", peer_errors, planted, peer_false, peer_times, "voxels")
+        theirs = with_simpleitk(case.volume, 2000.0)
+        seconds = time.process_time() - begun
+    except ImportError:
+        return row
+    errors, false = compared(theirs, case.centres_mm, case.volume.spacing_mm)
+    return row | {"peer": {"errors": errors, "false": false, "planted": row["planted"], "seconds": seconds}}
+
+
+def study_ct(done: Done, count: int) -> int:
+    rows = done.get("ct", count, ct_case)
+    failed = summary("CT", rows, "voxels")
+    if all("peer" in row for row in rows):
+        summary("  SimpleITK", [row["peer"] | {"seed": row["seed"]} for row in rows], "voxels")
     return failed
 
 
-def study_kv(count: int) -> int:
-    body = head_without_markers(0)
-    cameras = [MarkerCamera(angle, 640, 512, body=body) for angle in (0.0, 35.0, 90.0, 130.0, 180.0, 250.0)]
-    errors: list[float] = []
-    times = []
-    planted = false = 0
-    for seed in range(count):
-        diameter, length = KINDS[seed % len(KINDS)]
-        rng = np.random.default_rng((seed, 5))
-        camera = cameras[seed % len(cameras)]
-        markers = random_markers(rng, [camera], count=int(rng.integers(0, 6)), diameter_mm=diameter, length_mm=length)
-        radiograph = camera.expose(
-            [one.solid() for one in markers] + clutter(rng, seeds=length is not None),
-            seed,
-            scatter=float(rng.uniform(0.0, 0.4)),
-            collimated=(30, 600, 20, 490) if seed % 3 == 0 else None,
-        )
-        begun = time.process_time()
-        found = detect_markers_in_image(radiograph, MarkerShape(diameter, length))
-        times.append(time.process_time() - begun)
-        true = np.array([camera.geometry.project(one.centre_mm) for one in markers]).reshape(-1, 2)
-        right, wrong = compared(found.column_row, true, 1.0)
-        errors += right
-        false += wrong
-        planted += len(true)
-    return summary("kV", errors, planted, false, times, "pixels")
+@cache
+def kv_camera(number: int) -> MarkerCamera:
+    return MarkerCamera((0.0, 35.0, 90.0, 130.0, 180.0, 250.0)[number], 640, 512, body=head_without_markers(0))
+
+
+def kv_case(seed: int) -> dict[str, Any]:
+    diameter, length = KINDS[seed % len(KINDS)]
+    rng = np.random.default_rng((seed, 5))
+    camera = kv_camera(seed % 6)
+    markers = random_markers(rng, [camera], count=int(rng.integers(0, 6)), diameter_mm=diameter, length_mm=length)
+    radiograph = camera.expose(
+        [one.solid() for one in markers] + clutter(rng, seeds=length is not None),
+        seed,
+        scatter=float(rng.uniform(0.0, 0.4)),
+        collimated=(30, 600, 20, 490) if seed % 3 == 0 else None,
+    )
+    begun = time.process_time()
+    found = detect_markers_in_image(radiograph, MarkerShape(diameter, length))
+    seconds = time.process_time() - begun
+    true = np.array([camera.geometry.project(one.centre_mm) for one in markers]).reshape(-1, 2)
+    errors, false = compared(found.column_row, true, 1.0)
+    return {"errors": errors, "false": false, "planted": len(true), "seconds": seconds}
+
+
+def study_kv(done: Done, count: int) -> int:
+    return summary("kV", done.get("kv", count, kv_case), "pixels")
 
 
 def study_match(count: int) -> int:
@@ -337,8 +364,12 @@ def study_tracks() -> int:
     for name, axis, sign in (("AP-5", 2, -1), ("LR-5", 0, -1), ("SI+5", 1, 1)):
         ours = sign * (means[name] - means["Initial"])[axis]
         plain = sign * (means[name, "theirs"] - means["Initial", "theirs"])[axis]
+        # the couch moved each of these tracks along one axis: along the others they lie where the first one should
+        others = [means[other] for other in ("AP-5", "LR-5", "SI+5") if other != name]
+        against = sign * (means[name] - np.mean(others, axis=0))[axis]
         print(
-            f"tracks {name}: {ours:.2f} mm, mean of the written positions {plain:.2f} mm, expected 5 mm within 0.7 mm"
+            f"tracks {name}: {ours:.2f} mm, mean of the written positions {plain:.2f} mm, expected 5 mm within 0.7 mm; "
+            f"against the two tracks that were not moved along this axis {against:.2f} mm"
         )
         failed |= int(abs(ours - 5.0) > 0.7)
     return failed
@@ -348,12 +379,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--only", choices=("ct", "kv", "match", "chain", "pair", "tracks"))
+    parser.add_argument("--resume", type=Path, help="a file of results, one line each, to go on after")
     arguments = parser.parse_args()
     warmup()
     full = arguments.full
+    done = Done(arguments.resume)
     parts = {
-        "ct": lambda: study_ct(500 if full else 20),
-        "kv": lambda: study_kv(500 if full else 20),
+        "ct": lambda: study_ct(done, 500 if full else 20),
+        "kv": lambda: study_kv(done, 500 if full else 20),
         "match": lambda: study_match(500 if full else 60),
         "chain": lambda: study_chain(60 if full else 5),
         "pair": lambda: study_pair(40 if full else 2),

@@ -32,6 +32,8 @@ BALL_DEVIATION = 0.224
 """Standard deviation of a ball's shadow along an axis, as a part of its diameter."""
 BLUR_PX = 0.7
 DIRECTIONS = 16
+APART = 0.5
+"""Around a fitted marker, samples lie so close to each other, as a part of its width, that no wire passes between."""
 MOST_CANDIDATES = 40
 LARGEST_MISFIT = 0.12
 """Of the contrast, inside the shadow."""
@@ -185,12 +187,18 @@ def detect_shadows(
             width_px=width_px,
         )
     half_px = 0.5 * width_px * (shape.extent_mm / shape.diameter_mm - 1.0)
+    fine = gaussian_filter(image, max(0.3 * width_px, 0.6), mode="nearest")
+    reach = half_px + 1.3 * width_px + BLUR_PX
+    directions = int(np.ceil(2.0 * np.pi * reach / (APART * width_px)))
     found: list[_Shadow] = []
-    for column, row in _candidates(image, width_px, half_px, settings):
+    for column, row in _candidates(image, fine, width_px, half_px, settings):
         shadow = _fitted(image, (column, row), width_px, half_px, settings)
-        if shadow is not None and not any(
+        if shadow is None or any(
             np.hypot(shadow.column - one.column, shadow.row - one.row) < width_px + half_px for one in found
         ):
+            continue
+        # the end of a wire goes on beyond its place
+        if _stands_out(fine, np.array([shadow.column]), np.array([shadow.row]), reach, directions, settings)[1][0]:
             found.append(shadow)
     found.sort(key=lambda one: -one.contrast)
     return ImageMarkers(
@@ -202,9 +210,28 @@ def detect_shadows(
     )
 
 
-def _candidates(image: Float32, width_px: float, half_px: float, settings: ImageMarkerSettings) -> list[Array]:
+def _stands_out(
+    fine: Float32, columns: Array, rows: Array, reach: float, directions: int, settings: ImageMarkerSettings
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """How much darker than what lies around them in every direction places are, and whether that is enough."""
+    angle = np.arange(directions) * (2.0 * np.pi / directions)
+    around = map_coordinates(
+        fine,
+        [rows[:, None] + reach * np.sin(angle), columns[:, None] + reach * np.cos(angle)],
+        order=1,
+        mode="nearest",
+    )
+    core = map_coordinates(fine, [rows, columns], order=1, mode="nearest")
+    prominence = core - around.max(axis=1)
+    height = core - np.median(around, axis=1)
+    enough = (prominence > 0.25 * settings.least_contrast) & (prominence > settings.least_prominence * height)
+    return prominence, enough
+
+
+def _candidates(
+    image: Float32, fine: Float32, width_px: float, half_px: float, settings: ImageMarkerSettings
+) -> list[Array]:
     """Where something as wide as a marker is darker than its surroundings in all directions, (column, row)."""
-    fine = gaussian_filter(image, max(0.3 * width_px, 0.6), mode="nearest")
     raised = fine - gaussian_filter(image, 1.2 * width_px + 0.3 * half_px, mode="nearest")
     peak = (raised == maximum_filter(raised, size=2 * round(0.5 * width_px) + 1)) & (
         raised > 0.25 * settings.least_contrast
@@ -212,21 +239,8 @@ def _candidates(image: Float32, width_px: float, half_px: float, settings: Image
     rows, columns = np.nonzero(peak)
     if len(rows) == 0:
         return []
-    angle = np.arange(DIRECTIONS) * (2.0 * np.pi / DIRECTIONS)
     reach = half_px + 1.3 * width_px + BLUR_PX
-    around = map_coordinates(
-        fine,
-        [
-            rows[:, None] + reach * np.sin(angle),
-            columns[:, None] + reach * np.cos(angle),
-        ],
-        order=1,
-        mode="nearest",
-    )
-    core = fine[rows, columns]
-    prominence = core - around.max(axis=1)
-    height = core - np.median(around, axis=1)
-    good = (prominence > 0.25 * settings.least_contrast) & (prominence > settings.least_prominence * height)
+    prominence, good = _stands_out(fine, columns, rows, reach, DIRECTIONS, settings)
     order = np.argsort(-prominence[good])[:MOST_CANDIDATES]
     return list(np.stack([columns[good], rows[good]], axis=1)[order].astype(np.float64))
 
@@ -305,7 +319,7 @@ def _judged(
         and p[2] * contrast > settings.least_contrast
         and WIDTH_RANGE[0] < width < WIDTH_RANGE[1]
         and float(np.hypot(p[0], p[1])) < 0.6 * width_px + half_px
-        and (not half_px or float(np.exp(p[10])) < 1.2 * (half_px + 0.5 * width_px))
+        and (not half_px or float(np.exp(min(p[10], 5.0))) < 1.2 * (half_px + 0.5 * width_px))
         and sigma < 0.2
     )
     if not good:

@@ -47,6 +47,8 @@ from isoalign.registration import (
 )
 from isoalign.simulators.marker_ct import marker_ct
 from isoalign.simulators.marker_images import MarkerCamera, MarkerSolid
+from isoalign.simulators.materials import metal
+from isoalign.simulators.solids import Cylinder
 
 ISOCENTRE_MM = np.array([12.0, -150.0, 30.0])
 SEEDS_MM = np.array([[-14.0, 9.0, 6.0], [12.0, -6.0, 15.0], [3.0, 16.0, -13.0], [-6.0, -15.0, -9.0]])
@@ -129,6 +131,18 @@ def test_balls_and_seeds_in_a_radiograph_are_found_to_a_fifth_of_a_pixel() -> No
         detect_markers_in_image(radiograph, MarkerShape(0.1))
     with pytest.raises(BlankRadiograph):
         detect_markers_in_image(replace(radiograph, pixels=np.full_like(radiograph.pixels, 7)))
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 7.5, 11.25, 33.75, 56.25, 78.75])
+def test_the_end_of_a_wire_is_no_seed(angle_deg: float) -> None:
+    """Sixteen directions around a long seed once left room for a wire to pass between two of them."""
+    camera = MarkerCamera(0.0, 200, 200, 0.388)
+    way = np.array([np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg)), 0.0])
+    wire = Cylinder(-4.0 * way, 40.0 * way, 0.5, metal(0.35))
+    seed = MarkerSolid(np.array([-12.0, 12.0, 0.0]), 1.2, 5.0, (0.6, 0.7, 0.3))
+    found = detect_markers_in_image(camera.expose([wire, seed.solid()], 3, scatter=0.3), MarkerShape(1.2, 5.0))
+    assert len(found) == 1
+    assert np.linalg.norm(found.column_row[0] - camera.geometry.project(seed.centre_mm)) < 0.2
 
 
 def test_two_images_lead_from_pixels_to_the_set_up_error(planned: Pose[Fixed, DicomPatient]) -> None:
