@@ -240,8 +240,9 @@ def _candidates(
     if len(rows) == 0:
         return []
     reach = half_px + 1.3 * width_px + BLUR_PX
-    places = columns.astype(np.float64), rows.astype(np.float64)
-    prominence, good = _stands_out(fine, *places, reach, DIRECTIONS, settings)
+    prominence, good = _stands_out(
+        fine, columns.astype(np.float64), rows.astype(np.float64), reach, DIRECTIONS, settings
+    )
     order = np.argsort(-prominence[good])[:MOST_CANDIDATES]
     return list(np.stack([columns[good], rows[good]], axis=1)[order].astype(np.float64))
 

@@ -272,9 +272,13 @@ class MatchRun:
         return second_opinion(views, self.grid(level), pose, reach=reach, step=step, poll=self.poll)
 
     def _view_figures(self, number: int, refined: Refined, opinion_mm: float) -> tuple[ViewFigures, ViewQuality]:
-        view, seen = self.views[number], refined.views[number]
-        volume = self.prepared.attenuation.levels[0]
-        start, end = (project_grid(volume, seen.geometry, pose) for pose in (self.planned, refined.pose))
+        view, seen, finest = self.views[number], refined.views[number], self.settings.levels[-1]
+        volume = self.prepared.attenuation.levels[finest.volume_level]
+        start = project_grid(volume, seen.geometry, self.planned)
+        if refined.last_step < finest.tolerance and refined.pixel_mm == finest.pixel_mm:
+            end = refined.linearised[number].drr  # from before a step too small to be seen
+        else:
+            end = project_grid(volume, seen.geometry, refined.pose)
         edges = edge_view(seen)
         offered = 1.0 if view.used is None else float(np.mean(view.used))
         figures = ViewFigures(

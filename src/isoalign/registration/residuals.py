@@ -43,7 +43,8 @@ class Linearised:
         J^T W J and J^T W r, in units of the residual's own variance.
     similarity : float
         Weighted correlation of image and DRR details, -1 to 1.
-    residual, weight : ndarray, shape (rows, columns), float32
+    drr, residual, weight : ndarray, shape (rows, columns), float32
+        The DRR is as projected, before it is bent to the image's response.
     jacobian : ndarray, shape (6, rows, columns), float32
     variance : float
         Of the residual, robustly.
@@ -52,6 +53,7 @@ class Linearised:
     matrix: Array
     vector: Array
     similarity: float
+    drr: Float32
     residual: Float32
     weight: Float32
     jacobian: Float32
@@ -62,7 +64,8 @@ def linearise(
     view: LevelView, grid: AttenuationGrid, fixed_from_dicom: Pose[Fixed, DicomPatient], level: MatchLevel
 ) -> Linearised:
     """Compare one view with its DRR at a pose, and say how the difference changes with small motions."""
-    drr, derivatives = project_grid_with_derivatives(grid, view.geometry, fixed_from_dicom)
+    projected, derivatives = project_grid_with_derivatives(grid, view.geometry, fixed_from_dicom)
+    drr = projected
     seen = (view.mask > 0) & (drr > SEEN_ABOVE)
     if isfinite(level.local_contrast):
         response = estimate_response(drr[seen], view.integrals[seen])
@@ -93,7 +96,16 @@ def linearise(
     power = float(_total(weight * image * image)) * float(_total(weight * model * model))
     similarity = float(_total(weight * image * model)) / np.sqrt(power + 1e-12)
     variance = float(spread) ** 2
-    return Linearised(matrix / variance, vector / variance, float(similarity), residual, weight, jacobian, variance)
+    return Linearised(
+        matrix=matrix / variance,
+        vector=vector / variance,
+        similarity=float(similarity),
+        drr=projected,
+        residual=residual,
+        weight=weight,
+        jacobian=jacobian,
+        variance=variance,
+    )
 
 
 def _contrast(view: LevelView, detail: Float32, means: Float32, local: float) -> Float32:

@@ -64,7 +64,7 @@ def second_opinion(
     edges = [edge_view(view) for view in views]
     drrs = [project_grid(grid, view.geometry, pose) for view in views]
     responses = [one.response(drr) for one, drr in zip(edges, drrs, strict=True)]
-    here = [one.correlation(drr, bent) for one, drr, bent in zip(edges, drrs, responses, strict=True)]
+    here = [one.correlation(drr, bend) for one, drr, bend in zip(edges, drrs, responses, strict=True)]
 
     def at(number: int, there: PatientPose) -> float:
         drr = project_grid(grid, views[number].geometry, there)
