@@ -21,7 +21,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.pdu import P_DATA_TF
 from raw_dicom_peer import association_request, command, element, fragments, implicit, p_data
 
-from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, WholeFile, send
+from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, WholeFile, send, transfer
 from isoalign.dicom.node.connection import BoundedSocket, ConnectionLimits
 from isoalign.dicom.node.store_command import decode, encode
 from isoalign.dicom.node.transfer import fragments_of, pdus_of
@@ -186,6 +186,21 @@ def test_both_ways_keep_the_same_bytes(
     assert set(taken) == by_library
     for one, file in zip(case.ct, files, strict=True):
         assert WholeFile.read(store.path(str(one.SOPInstanceUID))).encoded == WholeFile.read(file).encoded
+
+
+def test_a_library_that_lacks_something_is_left_alone(
+    case: CaseDatasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose version sounds familiar: it does all the work, and nothing breaks."""
+    monkeypatch.setitem(transfer.USED, "dul", (*transfer.USED["dul"], "_renamed"))
+    store = ObjectStore(tmp_path)
+    with (
+        counted(monkeypatch) as taken,
+        StorageReceiver(ReceiverSettings("ROOM", accept_any=True), store) as receiver,
+    ):
+        results = send(Peer("ROOM", "127.0.0.1", receiver.port), case.ct, NodeSettings("TMS"))
+    assert {one.status for one in results} == {0x0000}
+    assert set(taken) == {"C_STORE_RQ", "C_STORE_RSP"}
 
 
 def test_a_message_in_any_pieces_is_kept(case: CaseDatasets, tmp_path: Path) -> None:

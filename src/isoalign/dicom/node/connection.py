@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket
 
 from isoalign.dicom.node.settings import LARGEST_PDU_BYTES
-from isoalign.dicom.node.transfer import Buffers, ShortWay
+from isoalign.dicom.node.transfer import Buffers, ShortWay, fits
 from isoalign.dicom.node.waking import LONGEST_SLEEP_S, wake_threads
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ class BoundedSocket(AssociationSocket):
     ) -> None:
         super().__init__(association, **kwargs)
         self._bell = wake_threads(association)
-        if self._bell is not None:
+        if self._bell is not None and fits(association):
             ShortWay(association, self)
         self._limits = limits
         self._first_bytes = first_bytes

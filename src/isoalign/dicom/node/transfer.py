@@ -49,6 +49,12 @@ FRAGMENT_HEADER = struct.Struct(">IBB")
 UNLIMITED_FRAGMENT_BYTES = 131_072
 """For a peer that states no limit."""
 
+USED = {
+    "dul": ("_read_pdu_data", "_send", "_idle_timer", "_kill_thread", "to_provider_queue", "event_queue"),
+    "dimse": ("send_msg", "receive_primitive", "message", "msg_queue", "maximum_pdu_size"),
+}
+"""What is used or replaced of the library in an association, by its part."""
+
 Buffers = Sequence[bytes | memoryview]
 
 
@@ -98,6 +104,11 @@ def pdus_of(context_id: int, command: bytes, data: bytes | memoryview, longest: 
             )
             buffers.append(part)
     return buffers
+
+
+def fits(association: Association) -> bool:
+    """Whether the library still has all that the short way needs of it."""
+    return all(hasattr(getattr(association, part), name) for part, names in USED.items() for name in names)
 
 
 class ShortWay:
