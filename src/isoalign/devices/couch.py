@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -131,7 +130,7 @@ class Couch:
         Opens its serial line.
     clock : Clock
     on_reading : callable
-        Called at once with every state, before anything else happens, and after circuits that no state followed.
+        Called at once with every reading, before anything else happens.
     on_change : callable
         Called when the link's state has changed.
     """
@@ -157,7 +156,6 @@ class Couch:
         self.safety: Observation[SafetyReport] | None = None
         self._stream = StateStream(self.link, clock)
         self._clock = clock
-        self._unseen = False
         self._on_reading = on_reading
         self._on_change = on_change
 
@@ -287,26 +285,12 @@ class Couch:
         if isinstance(message, CouchState):
             reading = reading_from_state(message, self._stream.take_state(message.state_count, now_s))
             self.reading = Observation(reading, self._stream.made_at_s(message.device_time_us, now_s))
-            self._look()
+            self._on_reading()
         elif isinstance(message, CouchSafety):
             self.safety = Observation(safety_report(message), self._stream.made_at_s(message.device_time_us, now_s))
-            self._look_soon()
+            self._on_reading()
         elif isinstance(message, TimeReply):
             self._stream.take_answer(message)
-
-    def _look_soon(self) -> None:
-        """After what has arrived together: the state that follows the circuits is looked at with them, and first."""
-        if not self._unseen:
-            self._unseen = True
-            asyncio.get_running_loop().call_soon(self._look_if_unseen)
-
-    def _look_if_unseen(self) -> None:
-        if self._unseen:
-            self._look()
-
-    def _look(self) -> None:
-        self._unseen = False
-        self._on_reading()
 
     def _on_link_change(self) -> None:
         self._stream.follow_link()
