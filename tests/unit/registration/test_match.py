@@ -239,6 +239,7 @@ def test_progress_rises_to_one_and_a_match_can_be_cancelled(
         match_2d3d(prepared, radiographs, planned, cancelled=lambda: next(asked))
 
 
+@pytest.mark.timeout(300)  # it compiles everything
 def test_after_warming_up_a_match_compiles_nothing(
     prepared: PreparedVolume, patient: Patient, take: Expose, planned: Planned
 ) -> None:

@@ -39,7 +39,7 @@ def test_nothing_is_checked_unless_the_room_says_so() -> None:
 def test_the_documented_table_is_valid_and_reaches_the_daemon(tmp_path: Path) -> None:
     marked = example_settings_text()
     start = marked.index("# [clearance]")
-    table = marked[start : marked.index("[pendant]", start)]
+    table = marked[start : marked.index("\n\n", start) + 1]
     shown = "".join(line.removeprefix("# ") + "\n" for line in table.splitlines())
     settings = parse_settings(marked.replace(table, shown, 1), where="example").clearance
     assert settings is not None
