@@ -100,6 +100,7 @@ def head_phantom(real_data_folder: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+@pytest.mark.soak  # the test after it goes the same way with a plan that asks
 @pytest.mark.real_data
 def test_real_head_phantom(head_phantom: Path, tmp_path: Path, run_demo) -> None:
     code, record, _ = run_demo(tmp_path, "--case", str(head_phantom), "--seed", "5")

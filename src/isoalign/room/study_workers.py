@@ -16,7 +16,7 @@ from isoalign.room.study_cases import Row, StudyPlan, run_case
 Pair = tuple[str, int]
 MOST_LOSSES = 3
 """A case during which workers died so often is given up."""
-CONNECT_S = 15.0
+CONNECT_S = 8.0
 
 
 class Workers(Protocol):
