@@ -11,6 +11,7 @@ from typing import Any
 from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance
 from isoalign.devices.config_values import (
     axes_of,
+    finite_number,
     object_of,
     one_of,
     positive_number,
@@ -135,6 +136,8 @@ class DaemonConfig:
         Period at which ages are looked at when nothing arrives.
     secondary_lag_s : dict of axis to seconds
         Overrides what the couch says about its second channel.
+    secondary_scale, secondary_offset : dict of axis to float
+        How the second channel errs, from a calibration of both: see :class:`isoalign.interlocks.Settings`.
     stop_reaction_s : dict of axis to seconds
         How long an axis was seen to go on after a stop beyond its braking: ``reaction_s`` of the stop table. Stops are
         predicted with it where it is longer than what the couch says of its drives.
@@ -187,6 +190,8 @@ class DaemonConfig:
     client_lease_s: float = 0.250
     tick_s: float = 0.010
     secondary_lag_s: dict[str, float] = field(default_factory=dict)
+    secondary_scale: dict[str, float] = field(default_factory=dict)
+    secondary_offset: dict[str, float] = field(default_factory=dict)
     stop_reaction_s: dict[str, float] = field(default_factory=dict)
     clearance: ClearanceConfig | None = None
     approach: ApproachConfig = ApproachConfig()
@@ -243,6 +248,10 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
         values[name] = {
             axis: positive_number(time_s, f"{name}.{axis}")
             for axis, time_s in axes_of(values.get(name, {}), name).items()
+        }
+    for name in ("secondary_scale", "secondary_offset"):
+        values[name] = {
+            axis: finite_number(value, f"{name}.{axis}") for axis, value in axes_of(values.get(name, {}), name).items()
         }
     if values.get("clearance") is not None:
         values["clearance"] = parse_clearance(values["clearance"], "clearance")

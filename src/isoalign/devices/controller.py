@@ -101,6 +101,8 @@ class DeviceController:
         self.monitor = InterlockMonitor(
             Settings(
                 client_limit_s=config.client_lease_s,
+                secondary_scale=config.secondary_scale,
+                secondary_offset=config.secondary_offset,
                 sag_mm_per_kg=config.sag_mm_per_kg,
                 sag_deg_per_kg=config.sag_deg_per_kg,
                 payload_range_kg=config.payload_range_kg,

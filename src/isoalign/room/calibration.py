@@ -11,6 +11,7 @@ from isoalign.calibration import (
     KV_KIND,
     UNCORRECTED,
     CalibrationRecord,
+    ChannelTables,
     DetectorCorrection,
     InvalidCalibrationRecord,
     RecordExpired,
@@ -25,9 +26,10 @@ from isoalign.geometry import ProjectionGeometry
 from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings
 
-IMAGERS, COUCH, DETECTORS = "imagers", "couch", "detectors"
-ALL_RECORDS = (IMAGERS, COUCH, DETECTORS)
+IMAGERS, COUCH, DETECTORS, CHANNELS = "imagers", "couch", "detectors", "channels"
+ALL_RECORDS = (IMAGERS, COUCH, DETECTORS, CHANNELS)
 DETECTOR_KIND = "detector"
+CHANNELS_KIND = "couch channels and stops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,15 @@ class RoomCalibration:
         Between the positions of the couch and those of its table top; without a record the couch is taken at its word.
     detectors : mapping of str to DetectorCorrection
         What takes offset, lag, gain and defects off the frames of each panel, in their order; empty without a record.
+    channels : ChannelTables or None
+        What the device daemon is told of the couch's second channel and of its stops.
     records : tuple of CalibrationRecord
     """
 
     imagers: Mapping[str, ProjectionGeometry] = field(default_factory=dict)
     couch: TableTopCorrection = UNCORRECTED
     detectors: Mapping[str, DetectorCorrection] = field(default_factory=dict)
+    channels: ChannelTables | None = None
     records: tuple[CalibrationRecord, ...] = ()
 
     def require_valid(self, now: datetime) -> None:
@@ -105,11 +110,7 @@ def load_calibration(settings: RoomSettings, now: datetime, *, use: Collection[s
         imagers = _imagers(record, settings, stated.imagers)
     couch: TableTopCorrection = UNCORRECTED
     if stated.couch is not None and COUCH in use:
-        if settings.couch is None:
-            raise CalibrationIncomplete(
-                f"{stated.couch.name} is a record of a couch, and the room has none",
-                hint="Leave calibration.couch out, or state [couch].",
-            )
+        _require_couch(settings, stated.couch, COUCH)
         record = _read(stated.couch, seal, None, stated, now)
         records.append(record)
         couch = table_top_correction(record)
@@ -118,7 +119,21 @@ def load_calibration(settings: RoomSettings, now: datetime, *, use: Collection[s
         record = _read(stated.detectors, seal, DETECTOR_KIND, stated, now)
         records.append(record)
         detectors = _detectors(record, settings, stated.detector_maps)
-    return RoomCalibration(imagers, couch, detectors, tuple(records))
+    channels: ChannelTables | None = None
+    if stated.channels is not None and CHANNELS in use:
+        _require_couch(settings, stated.channels, CHANNELS)
+        record = _read(stated.channels, seal, CHANNELS_KIND, stated, now)
+        records.append(record)
+        channels = ChannelTables.from_record(record)
+    return RoomCalibration(imagers, couch, detectors, channels, tuple(records))
+
+
+def _require_couch(settings: RoomSettings, path: Path, key: str) -> None:
+    if settings.couch is None:
+        raise CalibrationIncomplete(
+            f"{path.name} is a record of a couch, and the room has none",
+            hint=f"Leave calibration.{key} out, or state [couch].",
+        )
 
 
 def _read(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from isoalign.calibration import ChannelTables
 from isoalign.clock import SystemClock
 from isoalign.errors import IsoalignError, RemoteError
 from isoalign.geometry import (
@@ -120,6 +121,7 @@ class _Demonstration:
         if options.in_room_ct:
             self._settings = with_simulated_scanner(self._settings)
         self._patient: PatientOnCouch | None = None
+        self._channels: ChannelTables | None = None
 
     async def run(self) -> SessionRecord:
         case = self._prepare_case()
@@ -127,7 +129,8 @@ class _Demonstration:
         errors = machine_errors(self._settings, self._options.seed) if erring else MachineErrors()
         if self._options.calibrate:
             await self._calibrate(errors, case)
-        load_calibration(self._settings, SystemClock().utc())  # a record that must not be used is told at once
+        # a record that must not be used is told at once
+        self._channels = load_calibration(self._settings, SystemClock().utc()).channels
         planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
         error = hidden_error(self._options.seed, self._options.offset)
@@ -178,7 +181,7 @@ class _Demonstration:
     async def _start(self, room: SimulatedRoom, case: Case) -> None:
         self._say("begin", "Starting couch, imagers, pendant and archive", None)
         await asyncio.to_thread(room.start_machines)
-        daemon = room.start_daemon()
+        daemon = room.start_daemon(self._channels)
         self._say("done", f"{len(room.settings.imager)} imagers, archive {self._kind.value}", None)
         self._say("begin", "Storing the case in the archive (C-STORE)", None)
         assert room.settings.dicom is not None

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from isoalign.calibration import RawFrame
+from isoalign.calibration import ChannelTables, RawFrame
 from isoalign.clock import SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import DIRECT, NORMAL
@@ -135,9 +135,11 @@ class Room:
                 self.settings = settings
                 socket = folder / "daemon.socket"
                 group = self._stack.enter_context(ProcessGroup(folder))
-                start_daemon(settings, group, folder, socket).wait_ready()
+                start_daemon(settings, group, folder, socket, calibration.channels).wait_ready()
             else:
-                socket = self._start_simulation(settings, folder, scene, seed, misalignments, couch_errors)
+                socket = self._start_simulation(
+                    settings, folder, scene, seed, misalignments, couch_errors, calibration.channels
+                )
             self._loop = self._start_loop()
             self._devices = self._run(DeviceClient.connect(socket, client="script"))
             self._stack.callback(lambda: self._run(self._devices.close()))
@@ -291,6 +293,7 @@ class Room:
         seed: int,
         misalignments: dict[str, ImagerMisalignment],
         couch_errors: CouchErrors,
+        channels: ChannelTables | None,
     ) -> Path:
         setup = settings.session_settings().default_setup
         simulation = SimulatedRoom(
@@ -305,7 +308,7 @@ class Room:
         )
         self._stack.enter_context(simulation)
         simulation.start_machines()
-        simulation.start_daemon().wait_ready()
+        simulation.start_daemon(channels).wait_ready()
         self.simulation = simulation
         self.settings = simulation.settings
         return simulation.daemon_socket

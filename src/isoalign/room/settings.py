@@ -296,6 +296,7 @@ class CalibrationSettings(Section):
     couch: Annotated[Path | None, Field(description="record of the couch: walk-out of its axis, or kinematics")] = None
     detectors: Annotated[Path | None, Field(description="record of the panels' offset, gain, defects and lag")] = None
     detector_maps: Annotated[Path | None, Field(description="the maps for which that record was signed")] = None
+    channels: Annotated[Path | None, Field(description="record of the couch's two channels and its stops")] = None
     devices: dict[str, str] = Field(
         default_factory=dict, description="serial numbers by role, as the records name them"
     )

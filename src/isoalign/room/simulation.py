@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from isoalign.geometry import DicomPatient, Fixed, Pose, TableTop, TableTopPosition, fixed_from_table
 from isoalign.records import Volume
@@ -24,6 +24,9 @@ from isoalign.room.loopback import free_port
 from isoalign.room.processes import ChildProcess, ProcessGroup
 from isoalign.room.settings import CouchSettings, RoomSettings
 from isoalign.room.simulator_control import SimulatorControl
+
+if TYPE_CHECKING:
+    from isoalign.calibration import ChannelTables
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +214,9 @@ class SimulatedRoom:
             imager=imagers,
         )
 
-    def start_daemon(self) -> ChildProcess:
+    def start_daemon(self, channels: ChannelTables | None = None) -> ChildProcess:
         """Start the device daemon; not yet ready."""
-        return start_daemon(self.settings, self.processes, self._run_folder, self.daemon_socket)
+        return start_daemon(self.settings, self.processes, self._run_folder, self.daemon_socket, channels)
 
     def start_room(self) -> ChildProcess:
         """Start the room process; not yet ready. The daemon must be ready."""
@@ -318,8 +321,20 @@ def _couch_address(couch: CouchSettings) -> dict[str, Any]:
     return {"serial": couch.serial, "baud": couch.baud} if couch.tcp is None else couch.tcp.model_dump()
 
 
-def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, socket_path: Path) -> ChildProcess:
-    """Write the device daemon's configuration and start it; not yet ready."""
+def start_daemon(
+    settings: RoomSettings,
+    processes: ProcessGroup,
+    folder: Path,
+    socket_path: Path,
+    channels: ChannelTables | None = None,
+) -> ChildProcess:
+    """Write the device daemon's configuration and start it; not yet ready.
+
+    Parameters
+    ----------
+    channels : ChannelTables, optional
+        From a record of the couch's two channels and its stops.
+    """
     couch = settings.couch
     config: dict[str, Any] = {
         "socket": str(socket_path),
@@ -341,6 +356,11 @@ def start_daemon(settings: RoomSettings, processes: ProcessGroup, folder: Path, 
     if couch is not None:
         config["clearance"] = daemon_clearance(settings.clearance)
         config["limits"] = {axis: list(limits) for axis, limits in couch.travel.limits().ranges.items()}
+    if channels is not None:
+        config["secondary_lag_s"] = {axis: lag_s for axis, lag_s in channels.secondary_lag_s.items() if lag_s > 0}
+        config["secondary_scale"] = channels.secondary_scale
+        config["secondary_offset"] = channels.secondary_offset
+        config["stop_reaction_s"] = {axis: time_s for axis, time_s in channels.stops.reaction_s.items() if time_s > 0}
     path = folder / "daemon.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path), "--realtime"])

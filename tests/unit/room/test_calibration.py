@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isoalign.calibration import CalibrationRecord, RoomKey, write_record
+from isoalign.calibration import CalibrationRecord, InvalidCalibrationRecord, RoomKey, write_record
+from isoalign.clock import SystemClock
+from isoalign.devices.config import load_daemon_config
+from isoalign.devices.controller import DeviceController
 from isoalign.errors import IsoalignError
-from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry, Representation, TableTopPosition
+from isoalign.geometry import AXES, ImagerAxis, PixelGrid, ProjectionGeometry, Representation, TableTopPosition
 from isoalign.room.calibration import RoomCalibration, load_calibration
+from isoalign.room.errors import CalibrationIncomplete
 from isoalign.room.settings import CalibrationSettings, RoomSettings, load_settings
+from isoalign.room.simulation import start_daemon
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHIFT_MM = (1.5, -0.7)
@@ -212,3 +217,61 @@ def test_a_calibration_leaves_out_the_record_that_it_replaces(tmp_path: Path, ke
     assert load_calibration(settings, NOW, use=()) == RoomCalibration()
     with pytest.raises(IsoalignError):
         load_calibration(settings, NOW)
+
+
+def channels_of(axes: tuple[str, ...] = AXES) -> CalibrationRecord:
+    cell = {
+        "speed_class": "normal", "load_kg": 0.0, "speed": 50.0, "distance": 4.0, "time_s": 0.2,
+        "largest_distance": 4.1, "largest_time_s": 0.21, "bound_distance": 4.4, "bound_time_s": 0.23, "count": 6,
+    }  # fmt: skip
+    result = {
+        "channels": [
+            {"axis": axis, "lag_s": 0.004 + 0.001 * number, "scale": 0.002, "offset": -0.3}
+            for number, axis in enumerate(axes)
+        ],
+        "stops": [{"axis": axis, **cell} for axis in axes],
+        "reaction_s": dict.fromkeys(axes, 0.025),
+    }
+    return replace(record_of(), kind="couch channels and stops", devices={"couch": "C-1"}, result=result)
+
+
+def with_channels(folder: Path, devices: dict[str, str] | None = None) -> RoomSettings:
+    stated = CalibrationSettings(seal=folder / "key.pub", channels=folder / "c.json", devices=devices or {})
+    return load_settings().model_copy(update={"calibration": stated})
+
+
+class NoProcesses:
+    """Starts nothing."""
+
+    def start(self, _name: str, arguments: list[str]) -> list[str]:
+        return arguments
+
+
+def test_the_daemon_is_told_of_the_second_channel_and_the_stops(tmp_path: Path, key: RoomKey) -> None:
+    write_record(channels_of(), tmp_path / "c.json", key)
+    stated = with_channels(tmp_path, {"couch": "C-1"})
+    found = load_calibration(stated, NOW)
+    assert found.channels is not None
+    assert [one.kind for one in found.records] == ["couch channels and stops"]
+    processes: Any = NoProcesses()
+    start_daemon(stated, processes, tmp_path, tmp_path / "d", found.channels)
+    config = load_daemon_config(tmp_path / "daemon.json")
+    watched = DeviceController(config, SystemClock()).monitor.settings
+    assert watched.secondary_scale == dict.fromkeys(AXES, 0.002)
+    assert watched.secondary_offset == dict.fromkeys(AXES, -0.3)
+    assert config.secondary_lag_s["roll"] == pytest.approx(0.008)
+    assert config.stop_reaction_s == dict.fromkeys(AXES, 0.025)
+
+
+def test_a_record_of_channels_that_is_not_the_rooms_is_refused(tmp_path: Path, key: RoomKey) -> None:
+    write_record(channels_of(), tmp_path / "c.json", key)
+    with pytest.raises(IsoalignError) as foreign:
+        load_calibration(with_channels(tmp_path, {"couch": "C-2"}), NOW)
+    assert foreign.value.code == "calibration.foreign-record"
+    write_record(channels_of(AXES[:5]), tmp_path / "c.json", key)
+    with pytest.raises(InvalidCalibrationRecord, match="every axis"):
+        load_calibration(with_channels(tmp_path), NOW)
+    no_couch = with_channels(tmp_path).model_copy(update={"couch": None})
+    with pytest.raises(CalibrationIncomplete, match="the room has none"):
+        load_calibration(no_couch, NOW)
+    assert load_calibration(no_couch, NOW, use=("imagers",)).channels is None
