@@ -56,7 +56,7 @@ def measure(options: argparse.Namespace) -> CouchMeasurements:
             scene=scene,
             seed=options.seed,
             misalignments={},
-            records=() if options.simulate else ("imagers", "detectors"),
+            records=() if options.simulate else ("imagers", "detectors", "channels"),
         ) as room,
     ):
         room.clear("calibration", "calibration")

@@ -70,7 +70,8 @@ def measure(options: argparse.Namespace) -> MeasuredWalkout:
     if options.measurements is not None:
         return read_walkout_measurements(options.measurements)
     scene = "two-balls" if options.simulate else None
-    records = () if options.simulate else ("imagers", "detectors")  # the couch is measured by what it says itself
+    # the couch is measured by what it says itself
+    records = () if options.simulate else ("imagers", "detectors", "channels")
     with (
         progress_line() as told,
         isoalign.open_room(options.config, scene=scene, seed=options.seed, records=records) as room,

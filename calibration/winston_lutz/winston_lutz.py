@@ -62,7 +62,7 @@ def analyse(options: argparse.Namespace) -> int:
 
 def against_treatment(analysis: WinstonLutz, options: argparse.Namespace) -> dict[str, Displacement]:
     """Where each imager has its isocentre, by the ball that still lies where the treatment beam saw it."""
-    with isoalign.open_room(options.imagers, records=("imagers", "detectors")) as room:
+    with isoalign.open_room(options.imagers, records=("imagers", "detectors", "channels")) as room:
         return imager_to_treatment(analysis.ball, ball_views(room.acquire(), 0.5 * options.ball_diameter_mm))
 
 

@@ -19,6 +19,7 @@ from isoalign.calibration.beam_image import (
     find_ball_in_field,
 )
 from isoalign.calibration.channels_record import (
+    CHANNELS_KIND,
     ChannelCalibration,
     ChannelGates,
     ChannelTables,
@@ -80,6 +81,7 @@ from isoalign.calibration.detector import (
     classified_defects,
 )
 from isoalign.calibration.detector_record import (
+    DETECTOR_KIND,
     DetectorCorrection,
     detector_arrays,
     detector_corrections,
@@ -211,6 +213,8 @@ from isoalign.calibration.winston_lutz import (
 )
 
 __all__ = [
+    "CHANNELS_KIND",
+    "DETECTOR_KIND",
     "KV_KIND",
     "UNCORRECTED",
     "USUAL_ANGLES_DEG",

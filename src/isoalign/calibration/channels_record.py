@@ -16,7 +16,7 @@ from isoalign.calibration.stop_table import StopCell, StopTable, stop_table
 from isoalign.calibration.two_channels import Channel, fit_channels
 from isoalign.geometry import AXES
 
-KIND = "couch channels and stops"
+CHANNELS_KIND = "couch channels and stops"
 VERSION = 1
 VALID = timedelta(days=180)
 
@@ -115,7 +115,7 @@ def channels_record(calibration: ChannelCalibration) -> CalibrationRecord:
         for one in calibration.channels
     ]
     return CalibrationRecord(
-        kind=KIND,
+        kind=CHANNELS_KIND,
         version=VERSION,
         method=f"{two_channels.METHOD}; {stop_tables.METHOD}",
         measured_at=given.measured_at,
@@ -164,8 +164,10 @@ class ChannelTables:
     @classmethod
     def from_record(cls, record: CalibrationRecord) -> ChannelTables:
         """From an opened record; raises InvalidCalibrationRecord."""
-        if (record.kind, record.version) != (KIND, VERSION):
-            raise InvalidCalibrationRecord(f"this is {record.kind!r} version {record.version}, not {KIND!r} {VERSION}")
+        if (record.kind, record.version) != (CHANNELS_KIND, VERSION):
+            raise InvalidCalibrationRecord(
+                f"this is {record.kind!r} version {record.version}, not {CHANNELS_KIND!r} {VERSION}"
+            )
         try:
             channels = record.result["channels"]
             cells = tuple(StopCell(**cell) for cell in record.result["stops"])

@@ -20,7 +20,7 @@ from isoalign.calibration.signed_record import CalibrationRecord
 from isoalign.imaging import DetectorCalibration, FloodPoint, TimedLag, TimedLagCorrection, corrected_frame
 from isoalign.records import frozen_array
 
-KIND = "detector"
+DETECTOR_KIND = "detector"
 VERSION = 1
 VALID = timedelta(days=90)
 FULL_SCALE_COUNTS = 65535
@@ -116,7 +116,7 @@ def detector_record(results: Sequence[DetectorResult], arrays: bytes) -> Calibra
     }
     failures = tuple(f"panel {one.frames.name}: {failure}" for one in results for failure in one.failures())
     return CalibrationRecord(
-        kind=KIND,
+        kind=DETECTOR_KIND,
         version=VERSION,
         method=METHOD,
         measured_at=measured_at,
@@ -140,8 +140,10 @@ def detector_corrections(record: CalibrationRecord, arrays: bytes) -> dict[str, 
     RecordTampered
         The arrays are not those for which the record was signed.
     """
-    if (record.kind, record.version) != (KIND, VERSION):
-        raise InvalidCalibrationRecord(f"this is {record.kind!r} version {record.version}, not {KIND!r} {VERSION}")
+    if (record.kind, record.version) != (DETECTOR_KIND, VERSION):
+        raise InvalidCalibrationRecord(
+            f"this is {record.kind!r} version {record.version}, not {DETECTOR_KIND!r} {VERSION}"
+        )
     if hashlib.sha256(arrays).hexdigest() != record.result.get("arrays_sha256"):
         raise RecordTampered("the maps of the detectors are not those for which the record was signed")
     try:

@@ -60,7 +60,7 @@ def kinematics(
         from isoalign.cli.calibrate_room import opened_room
 
         with opened_room(
-            config, "ball-bearing" if simulate else None, seed, outputs.operator, ("imagers", "detectors")
+            config, "ball-bearing" if simulate else None, seed, outputs.operator, ("imagers", "detectors", "channels")
         ) as (
             room,
             told,

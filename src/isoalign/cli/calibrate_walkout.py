@@ -87,7 +87,7 @@ def _from_room(
 
     with StepProgress() as progress:
         progress("begin", "Opening the room", None)
-        used = () if simulate else ("imagers", "detectors")  # the couch is measured by what it says itself
+        used = () if simulate else ("imagers", "detectors", "channels")  # the couch is measured by what it says itself
         with open_room(config, scene="two-balls" if simulate else None, seed=seed, records=used) as room:
             if simulate:
                 room.clear("calibration of the couch", "isoalign calibrate")

@@ -84,5 +84,5 @@ def _imaged(config: Path | None, ball: Displacement, ball_diameter: float) -> di
     from isoalign.calibration import ball_views, imager_to_treatment
     from isoalign.room.facade import open_room
 
-    with open_room(config, records=("imagers", "detectors")) as room:
+    with open_room(config, records=("imagers", "detectors", "channels")) as room:
         return imager_to_treatment(ball, ball_views(room.acquire(), 0.5 * ball_diameter))

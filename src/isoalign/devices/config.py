@@ -12,6 +12,7 @@ from isoalign.devices.clearance_config import ClearanceConfig, parse_clearance
 from isoalign.devices.config_values import (
     axes_of,
     finite_number,
+    not_negative,
     object_of,
     one_of,
     positive_number,
@@ -246,8 +247,7 @@ def parse_daemon_config(content: Any) -> DaemonConfig:
     }
     for name in ("secondary_lag_s", "stop_reaction_s"):
         values[name] = {
-            axis: positive_number(time_s, f"{name}.{axis}")
-            for axis, time_s in axes_of(values.get(name, {}), name).items()
+            axis: not_negative(time_s, f"{name}.{axis}") for axis, time_s in axes_of(values.get(name, {}), name).items()
         }
     for name in ("secondary_scale", "secondary_offset"):
         values[name] = {

@@ -45,6 +45,13 @@ def positive_number(value: Any, where: str) -> float:
     return float(value)
 
 
+def not_negative(value: Any, where: str) -> float:
+    """A number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise BadDeviceConfig(f"{where} must be 0 or a positive number, not {value!r}", key=where)
+    return float(value)
+
+
 def text_of(value: Any, where: str) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value:

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from isoalign.calibration import (
+    CHANNELS_KIND,
+    DETECTOR_KIND,
     KV_KIND,
     UNCORRECTED,
     CalibrationRecord,
@@ -28,8 +30,6 @@ from isoalign.room.settings import CalibrationSettings, RoomSettings
 
 IMAGERS, COUCH, DETECTORS, CHANNELS = "imagers", "couch", "detectors", "channels"
 ALL_RECORDS = (IMAGERS, COUCH, DETECTORS, CHANNELS)
-DETECTOR_KIND = "detector"
-CHANNELS_KIND = "couch channels and stops"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,9 @@ def open_room(
         where its axis is a little off, drawn from the seed.
     records : collection of str, optional
         Which of the calibration records that the configuration names the room works with: "imagers", "couch",
-        "detectors". All without it; none with simulated machines, which stand where the configuration says. A
-        calibration leaves out the record that it is to replace, and what measures the couch needs what the couch
-        itself says.
+        "detectors", "channels". All without it; none with simulated machines, which stand where the configuration
+        says. A calibration leaves out the record that it is to replace, and what measures the couch needs what the
+        couch itself says.
 
     Raises
     ------

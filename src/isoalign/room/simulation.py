@@ -357,10 +357,11 @@ def start_daemon(
         config["clearance"] = daemon_clearance(settings.clearance)
         config["limits"] = {axis: list(limits) for axis, limits in couch.travel.limits().ranges.items()}
     if channels is not None:
-        config["secondary_lag_s"] = {axis: lag_s for axis, lag_s in channels.secondary_lag_s.items() if lag_s > 0}
+        # no lag is a finding too: left out, the daemon would take what the couch says; below zero is the fit's noise
+        config["secondary_lag_s"] = {axis: max(lag_s, 0.0) for axis, lag_s in channels.secondary_lag_s.items()}
         config["secondary_scale"] = channels.secondary_scale
         config["secondary_offset"] = channels.secondary_offset
-        config["stop_reaction_s"] = {axis: time_s for axis, time_s in channels.stops.reaction_s.items() if time_s > 0}
+        config["stop_reaction_s"] = {axis: max(time_s, 0.0) for axis, time_s in channels.stops.reaction_s.items()}
     path = folder / "daemon.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     return processes.start("daemon", ["-m", "isoalign.devices.daemon", "--config", str(path), "--realtime"])

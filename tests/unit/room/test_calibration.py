@@ -226,7 +226,7 @@ def channels_of(axes: tuple[str, ...] = AXES) -> CalibrationRecord:
     }  # fmt: skip
     result = {
         "channels": [
-            {"axis": axis, "lag_s": 0.004 + 0.001 * number, "scale": 0.002, "offset": -0.3}
+            {"axis": axis, "lag_s": -1e-5 + 0.002 * number, "scale": 0.002, "offset": -0.3}
             for number, axis in enumerate(axes)
         ],
         "stops": [{"axis": axis, **cell} for axis in axes],
@@ -259,7 +259,8 @@ def test_the_daemon_is_told_of_the_second_channel_and_the_stops(tmp_path: Path, 
     watched = DeviceController(config, SystemClock()).monitor.settings
     assert watched.secondary_scale == dict.fromkeys(AXES, 0.002)
     assert watched.secondary_offset == dict.fromkeys(AXES, -0.3)
-    assert config.secondary_lag_s["roll"] == pytest.approx(0.008)
+    assert config.secondary_lag_s["roll"] == pytest.approx(0.008 - 1e-5)
+    assert config.secondary_lag_s["lateral"] == 0.0, "a lag of none is told, or the couch's own word would count"
     assert config.stop_reaction_s == dict.fromkeys(AXES, 0.025)
 
 
