@@ -18,9 +18,10 @@ WARM := $(VENV)/.kernels-compiled
 KERNELS := $(shell grep -rl --include='*.py' 'numba' src/isoalign 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest --ignore=tests/benchmarks
-# tests that no wall clock judges run side by side; real processes in real time have the machine to themselves
+# tests that no wall clock judges run side by side; real processes in real time run one after the other and come first
 TIMELESS := lockstep or timeless or not system
 JOBS ?= auto
+IN_REAL_TIME_LOG := $(VENV)/tests-in-real-time.log
 # a choice of tests (ARGS) may leave one of the two runs without any, which pytest calls an error
 MAY_BE_EMPTY := $(if $(ARGS),|| test $$? -eq 5)
 
@@ -107,9 +108,18 @@ static: develop
 	$(BIN)/python firmware_protocols/check_compatibility.py
 
 .PHONY: test
-test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ...)
-	$(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
-	$(PYTEST) -m "not soak and not ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
+test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ..., JOBS=1 for one after the other)
+	@$(MAKE) --no-print-directory -j$(if $(filter 1,$(JOBS)),1,2) tests-in-real-time tests-side-by-side
+
+# mostly waits, so that what computes may run beside it, of the lowest priority; told when it is over
+.PHONY: tests-in-real-time
+tests-in-real-time: develop
+	@$(PYTEST) -m "not soak and not ($(TIMELESS))" $(ARGS) > $(IN_REAL_TIME_LOG) 2>&1 $(MAY_BE_EMPTY); \
+		status=$$?; cat $(IN_REAL_TIME_LOG); exit $$status
+
+.PHONY: tests-side-by-side
+tests-side-by-side: develop
+	nice -n 19 $(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 
 # every study, also after one that misses a goal; those are named at the end
 define studies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import structlog
 
 from isoalign.clock import Clock
 from isoalign.devices.couch_safety import safety_report
-from isoalign.devices.errors import CouchFault, StaleState
+from isoalign.devices.errors import CouchFault, LinkLost, StaleState
 from isoalign.devices.link import DeviceLink
 from isoalign.devices.state_stream import StateStream
 from isoalign.devices.status import FAST, NORMAL, SERVICE
@@ -48,6 +49,7 @@ _log = structlog.get_logger("isoalign.devices.couch")
 MICRO_PER_S = 1e6
 UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
 SPEED_CLASSES = {SERVICE: SpeedClass.SERVICE, NORMAL: SpeedClass.NORMAL, FAST: SpeedClass.FAST}
+_NO_FAULT = frozenset({Latch.NONE, Latch.STOP_COMMAND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Couch:
             silence_limit_s=0.5,
             on_message=self._on_message,
             on_change=self._on_link_change,
+            must_stop=self._tells_new_fault_in_motion,
         )
         self.reading: Observation[CouchReading] | None = None
         self.safety: Observation[SafetyReport] | None = None
@@ -273,13 +276,22 @@ class Couch:
         await self._stream.round_trip(timeout_s)
 
     def forward_enable(self, state: PendantState) -> None:
-        """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
-        if self.link.is_heard:
+        """Hand the pendant's token on, unchanged; dropped where there is no session or the line has broken."""
+        if not self.link.is_heard:
+            return
+        with contextlib.suppress(LinkLost):
             self.link.send(EnableToken(bar=state.bar, press_count=state.press_count, token_counter=state.token_counter))
 
     def forward_client(self, counter: int | None) -> None:
         """Hand the client's counter on, unchanged, with the next link heartbeat."""
         self.link.session.client_counter = counter
+
+    def _tells_new_fault_in_motion(self, message: Message) -> bool:
+        if not isinstance(message, CouchState) or message.latch in _NO_FAULT:
+            return False
+        before = self.reading
+        moves = CouchStatus.STANDSTILL not in message.status
+        return moves and (before is None or before.value.latch is not message.latch)
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):

@@ -5,12 +5,13 @@ Angles are IEC 61217 gantry rotation in degrees, continuous over the whole trave
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from isoalign.clock import Clock
-from isoalign.devices.errors import StaleState, TargetOutOfLimits
+from isoalign.devices.errors import LinkLost, StaleState, TargetOutOfLimits
 from isoalign.devices.gantry_reading import (
     MICRO_PER_DEG,
     ConeBeamRotation,
@@ -36,6 +37,7 @@ from isoalign.protocol.messages import (
     GantryLatch,
     GantryRotate,
     GantryState,
+    GantryStatus,
     ImagerArmEnd,
     ImagerArmMove,
     PendantState,
@@ -51,6 +53,7 @@ VALID_FOR_S = 0.3
 SPACING_DEG = (0.01, 90.0)
 """Least and largest angle between two triggers."""
 START_MAX_DEG = 400.0
+_NO_FAULT = frozenset({GantryLatch.NONE, GantryLatch.STOP_COMMAND})
 LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
 
 
@@ -106,6 +109,7 @@ class Gantry:
             silence_limit_s=0.5,
             on_message=self._on_message,
             on_change=self._on_link_change,
+            must_stop=self._tells_new_fault_in_motion,
         )
         self.reading: Observation[GantryReading] | None = None
         self._stream = StateStream(self.link, clock)
@@ -268,8 +272,10 @@ class Gantry:
         await self._stream.round_trip(timeout_s)
 
     def forward_enable(self, state: PendantState) -> None:
-        """Hand the pendant's token on, unchanged; while there is no session it is dropped."""
-        if self.link.is_heard:
+        """Hand the pendant's token on, unchanged; dropped where there is no session or the line has broken."""
+        if not self.link.is_heard:
+            return
+        with contextlib.suppress(LinkLost):
             self.link.send(
                 GantryEnableToken(bar=state.bar, press_count=state.press_count, token_counter=state.token_counter)
             )
@@ -298,6 +304,13 @@ class Gantry:
         if self.reading is None:
             raise StaleState("the gantry has not reported its state")
         return self.reading.value.latch
+
+    def _tells_new_fault_in_motion(self, message: Message) -> bool:
+        if not isinstance(message, GantryState) or message.latch in _NO_FAULT:
+            return False
+        before = self.reading
+        moves = GantryStatus.STANDSTILL not in message.status
+        return moves and (before is None or before.value.latch is not message.latch)
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, GantryState):

@@ -73,6 +73,9 @@ class DeviceLink:
         Called with every message of the session and its arrival (monotonic seconds), at once and in order.
     on_change : callable, optional
         Called when the state has changed.
+    must_stop : callable, optional
+        Whether a message tells of a fault in motion. STOP leaves then before anything that came with the message is
+        handed on and judged.
     session : HostSession, optional
         Of this kind; for a replay, which must say what was said when it was recorded.
 
@@ -92,6 +95,7 @@ class DeviceLink:
         silence_limit_s: float = 1.0,
         on_message: Callable[[Message, float], None] | None = None,
         on_change: Callable[[], None] | None = None,
+        must_stop: Callable[[Message], bool] | None = None,
         session: HostSession | None = None,
     ) -> None:
         self.name = name
@@ -107,6 +111,7 @@ class DeviceLink:
         self._silence_limit_s = silence_limit_s
         self._on_message = on_message
         self._on_change = on_change
+        self._must_stop = must_stop
         self._transport: Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -242,17 +247,31 @@ class DeviceLink:
         self._ticked_s = self._clock.monotonic_s()
         self._greet()
         self._tick()
-        while True:
-            data = await transport.receive()
-            self._note(RecordKind.RECEIVED, data)
-            now_s = self._clock.monotonic_s()
-            for message in self.session.feed(data, now_s):
-                self._follow_session()
-                if self._on_message:
-                    self._on_message(message, now_s)
+        await transport.deliver(self._arrived)
+
+    def _arrived(self, data: bytes) -> None:
+        """Bytes have arrived: everything that follows from them happens now, not in a later turn of the loop."""
+        transport = self._transport
+        try:
+            self._take(data)
+        except LinkLost as error:
+            if transport is not None:
+                transport.fail(error)
+            self._lose(error)
+
+    def _take(self, data: bytes) -> None:
+        now_s = self._clock.monotonic_s()
+        self._note(RecordKind.RECEIVED, data)
+        messages = self.session.feed(data, now_s)
+        if self._must_stop is not None and any(map(self._must_stop, messages)):
+            self.stop(StopReason.INTERLOCK)
+        for message in messages:
             self._follow_session()
-            self._flush()
-            self.changed.fire()
+            if self._on_message:
+                self._on_message(message, now_s)
+        self._follow_session()
+        self._flush()
+        self.changed.fire()
 
     def _greet(self) -> None:
         self._silent_s = 0.0

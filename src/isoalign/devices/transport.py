@@ -14,6 +14,7 @@ import os
 import socket
 import termios
 from collections import deque
+from collections.abc import Callable
 
 import serial
 
@@ -43,6 +44,7 @@ class Transport(abc.ABC):
         self._received: deque[bytes] = deque()
         self._received_bytes = 0
         self._arrived = asyncio.Event()
+        self._take: Callable[[bytes], None] | None = None
         self._unsent = bytearray()
         self._lost: LinkLost | None = None
         self._writing = False
@@ -86,6 +88,25 @@ class Transport(abc.ABC):
             self._loop.add_reader(self._descriptor, self._readable)
         return data
 
+    async def deliver(self, take: Callable[[bytes], None]) -> None:
+        """Hand all bytes to ``take``, each in the very moment in which it is read, until the line is broken.
+
+        Raises
+        ------
+        LinkLost
+            Always, in the end: why the line is broken.
+        """
+        while self._received:
+            take(await self.receive())
+        self._take = take
+        try:
+            while self._lost is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            self._take = None
+        raise self._lost
+
     def send(self, data: bytes) -> None:
         """Send now what the line takes, and the rest as soon as it takes more. Never blocks.
 
@@ -109,6 +130,18 @@ class Transport(abc.ABC):
         """Close the line; a waiting :meth:`receive` ends with LinkLost."""
         self._break(f"the link to {self.name} was closed")
 
+    def fail(self, error: LinkLost) -> None:
+        """Close the line for a reason of the user's; nothing happens when it is broken already."""
+        if self._lost is not None:
+            return
+        self._lost = error
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._unsent.clear()
+        self._arrived.set()
+        with contextlib.suppress(OSError, termios.error):
+            self._close()
+
     def _readable(self) -> None:
         try:
             data = self._read()
@@ -119,6 +152,9 @@ class Transport(abc.ABC):
             return
         if not data:
             self._break(f"{self.name} closed the line")
+            return
+        if self._take is not None:
+            self._take(data)
             return
         self._received.append(data)
         self._received_bytes += len(data)
@@ -147,15 +183,7 @@ class Transport(abc.ABC):
                 self._loop.remove_writer(self._descriptor)
 
     def _break(self, message: str) -> None:
-        if self._lost is not None:
-            return
-        self._lost = LinkLost(message, device=self.name)
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
-        self._unsent.clear()
-        self._arrived.set()
-        with contextlib.suppress(OSError, termios.error):
-            self._close()
+        self.fail(LinkLost(message, device=self.name))
 
 
 class SerialTransport(Transport):

@@ -54,9 +54,18 @@ def maps_of(pid: int) -> str:
 
 
 async def until_gone(pid: int) -> None:
+    """With all its threads: the first may have ended while the others still hold what is open."""
     async with asyncio.timeout(5):
-        while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+        while not has_gone(pid):
             await asyncio.sleep(0.01)
+
+
+def has_gone(pid: int) -> bool:
+    try:
+        is_ended = " Z " in Path(f"/proc/{pid}/stat").read_text()
+        return is_ended and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 async def refusal(client: DeviceClient, target: TableTopPosition) -> RemoteError:

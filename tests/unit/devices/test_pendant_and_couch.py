@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import socket
 
 import pytest
 
-from isoalign.clock import ManualClock
+from isoalign.clock import ManualClock, SystemClock
 from isoalign.devices.couch import Couch, reading_from_state
 from isoalign.devices.errors import LinkLost, StaleState
 from isoalign.devices.pendant import Pendant
-from isoalign.devices.transport import Transport
+from isoalign.devices.transport import TcpTransport, Transport
 from isoalign.geometry import AXES
 from isoalign.interlocks import Brake
+from isoalign.protocol.device_session import DeviceIdentity, DeviceSession
 from isoalign.protocol.messages import (
     BarPosition,
+    Capability,
     CommandStatus,
     CouchMode,
+    CouchSafety,
     CouchState,
     CouchStatus,
+    DeviceKind,
     Latch,
     PendantState,
+    SafetyCircuit,
+    Stop,
+    TorqueFeedback,
+    TouchSensor,
 )
 
 
@@ -202,3 +212,72 @@ def test_reading_is_as_old_as_it_is_and_not_as_late_as_it_came() -> None:
         couch.fresh_reading(0.15)
     couch._on_message(state(device_time_us=14_990_000), clock.monotonic_s())
     assert couch.fresh_reading(0.15).position is not None
+
+
+def circuits() -> CouchSafety:
+    return CouchSafety(
+        device_time_us=1,
+        state_count=1,
+        emergency_stop=SafetyCircuit.CLOSED,
+        enable_circuit=SafetyCircuit.CLOSED,
+        torque_feedback=TorqueFeedback.TORQUE_ON,
+        touched=TouchSensor(0),
+        touch_force_mn=0,
+        drive_temperature_mdeg_c=(25_000,) * 6,
+        payload_g=0,
+    )
+
+
+MOVING = CouchStatus.REFERENCED | CouchStatus.CLIENT_FRESH
+
+
+@pytest.mark.parametrize(
+    ("latch", "status", "stops"),
+    [
+        (Latch.FOLLOWING_ERROR, MOVING, 1),
+        (Latch.FOLLOWING_ERROR, MOVING | CouchStatus.STANDSTILL, 0),
+        (Latch.STOP_COMMAND, MOVING, 0),
+        (Latch.NONE, MOVING, 0),
+    ],
+)
+async def test_stop_leaves_before_a_fault_in_motion_is_judged(latch: Latch, status: CouchStatus, stops: int) -> None:
+    """Also when other reports come with it in one piece, and once for each fault."""
+    clock = SystemClock()
+    ours, device = socket.socketpair()
+    device.setblocking(False)
+    session = DeviceSession(DeviceIdentity(DeviceKind.COUCH, Capability.MOTION, "TEST", 500_000, 10_000))
+    stops_before_judging: list[int] = []
+
+    def heard_by_device() -> list[Stop]:
+        try:
+            messages = session.feed(device.recv(65536), clock.monotonic_s())
+        except BlockingIOError:
+            return []
+        return [message for message in messages if isinstance(message, Stop)]
+
+    async def open_line() -> Transport:
+        return TcpTransport(ours, "couch")
+
+    couch = Couch(
+        open_line,
+        clock,
+        on_reading=lambda: stops_before_judging.append(len(heard_by_device())),
+        on_change=lambda: None,
+    )
+    couch.link.start()
+    async with asyncio.timeout(10):
+        while not couch.link.is_up:
+            await asyncio.sleep(0.001)
+            heard_by_device()
+            device.send(session.take_output())
+    for count in (1, 2):
+        session.send(circuits(), clock.monotonic_s())
+        session.send(state(latch=latch, status=status, state_count=count), clock.monotonic_s())
+    device.send(session.take_output())
+    async with asyncio.timeout(10):
+        while len(stops_before_judging) < 4:
+            await asyncio.sleep(0.001)
+    await couch.link.close()
+    device.close()
+    repetitions = 3
+    assert stops_before_judging == [stops * repetitions, 0, 0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -164,6 +165,42 @@ async def test_end_of_stream_comes_after_the_data(pair: tuple[TcpTransport, sock
     assert await receive(transport, 3) == b"bye"
     with pytest.raises(LinkLost, match="closed the line"):
         await transport.receive()
+
+
+async def test_what_arrives_is_delivered_when_it_is_read(pair: tuple[TcpTransport, socket.socket]) -> None:
+    """What had arrived before, too; and a taker that cannot use it ends the line."""
+    transport, device = pair
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        taken.append(data)
+        if data == b"third":
+            transport.fail(LinkLost("another kind of device"))
+
+    device.sendall(b"first")
+    while not transport._received:
+        await asyncio.sleep(0)
+    delivering = asyncio.create_task(transport.deliver(take))
+    for data in (b"second", b"third", b"fourth"):
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(OSError):
+            device.sendall(data)
+    with pytest.raises(LinkLost, match="another kind of device"):
+        await asyncio.wait_for(delivering, 5)
+    assert taken == [b"first", b"second", b"third"]
+    assert transport.lost is not None
+
+
+async def test_line_that_ends_ends_the_delivery(pair: tuple[TcpTransport, socket.socket]) -> None:
+    transport, device = pair
+    taken: list[bytes] = []
+    delivering = asyncio.create_task(transport.deliver(taken.append))
+    await asyncio.sleep(0)
+    device.sendall(b"bye")
+    device.close()
+    with pytest.raises(LinkLost, match="closed the line"):
+        await asyncio.wait_for(delivering, 5)
+    assert taken == [b"bye"]
 
 
 async def test_closing_wakes_the_reader(pair: tuple[TcpTransport, socket.socket]) -> None:
