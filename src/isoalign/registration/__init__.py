@@ -7,6 +7,7 @@ Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d
 compiles the kernels once after installation.
 """
 
+from isoalign.records import MarkerState
 from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import (
     BlankRadiograph,
@@ -34,13 +35,13 @@ from isoalign.registration.marker_image import ImageMarkers, ImageMarkerSettings
 from isoalign.registration.marker_match import (
     MarkerMatch,
     MarkerMatchSettings,
-    MarkerState,
     MatchedMarker,
     match_markers,
     match_shadows,
 )
 from isoalign.registration.marker_planned import PlannedMarkers, planned_markers
 from isoalign.registration.marker_rays import TrackedPoint, triangulate_track
+from isoalign.registration.marker_refine import RefinedMarkers, refined_markers
 from isoalign.registration.marker_shape import MarkerShape
 from isoalign.registration.match import check_capture, match_2d3d
 from isoalign.registration.one_view import OneViewMatch, match_one_view
@@ -90,6 +91,7 @@ __all__ = [
     "PreparedScan",
     "PreparedVolume",
     "ReferenceImage",
+    "RefinedMarkers",
     "ScanAcceptanceLimits",
     "ScanFigures",
     "ScanMatch",
@@ -116,6 +118,7 @@ __all__ = [
     "planned_markers",
     "prepare",
     "prepare_scan",
+    "refined_markers",
     "triangulate_track",
     "warmup",
 ]
