@@ -66,3 +66,16 @@ def write_case(case: Case, folder: Path) -> Path:
     for number, dataset in enumerate(case.datasets()):
         write_file(dataset, folder / f"{dataset.Modality}_{number:04d}.dcm")
     return folder
+
+
+def with_migrated_marker(case: Case, number: int, away_mm: tuple[float, float, float]) -> Case:
+    """The same plan; in the patient one marker (from 0) has moved since the planning CT."""
+    implants = list(case.implants)
+    moved = np.add(implants[number].centre_mm, away_mm)
+    implants[number] = replace(implants[number], centre_mm=(float(moved[0]), float(moved[1]), float(moved[2])))
+    return replace(case, implants=tuple(implants))
+
+
+def with_patient_of(plan: Case, patient: Case) -> Case:
+    """The plan of one patient, and another on the couch."""
+    return replace(plan, body=patient.body or patient.volume, implants=patient.implants)

@@ -17,7 +17,7 @@ from isoalign.simulators.marker_ct import SATURATED_HU, add_marker
 from isoalign.simulators.marker_images import GOLD_PER_MM
 from isoalign.simulators.phantom import head_phantom, volume_without_markers
 
-MARKERS_MM = ((-38.3, -8.2, 6.4), (10.3, -35.4, -1.2), (22.2, 5.3, 5.1), (-13.4, 19.2, 36.3), (5.4, 34.1, -14.2))
+MARKERS_MM = ((-38.3, -8.2, 6.4), (10.3, -35.4, -1.2), (26.4, 27.3, 26.2), (-13.4, 19.2, 36.3), (5.4, 34.1, -14.2))
 """From the isocentre, along the axes of the DICOM patient frame."""
 DIAMETER_MM = 1.6
 BLUR_MM = 0.45
