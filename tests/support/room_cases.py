@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from isoalign.dicom.objects import build_case, write_file
 from isoalign.records import Volume
 from isoalign.room.cases import PHANTOM_PATIENT, Case, case_of, marker_case
 from isoalign.simulators.marker_head import MARKERS_MM, marker_head
-from isoalign.simulators.phantom import head_phantom
+from isoalign.simulators.phantom import PhantomCase, head_phantom
 
 EVERY = 3
 """Of the built-in head's slices; 3.75 mm apart are as many as a clinic scans, and a third of the way over DICOM."""
@@ -22,9 +23,14 @@ EVERY = 3
 NEAR_MM = 60.0
 
 
+@cache
+def _phantom() -> PhantomCase:
+    return head_phantom()
+
+
 def make_case(patient_support_angle_deg: float = 0.0) -> Case:
     """The built-in head phantom with fewer slices."""
-    phantom = head_phantom()
+    phantom = _phantom()
     spacing_mm = phantom.volume.spacing_mm * (1.0, 1.0, EVERY)
     return case_of(
         build_case(
@@ -43,7 +49,7 @@ def make_marker_case(markers_mm: npt.ArrayLike = MARKERS_MM) -> Case:
 
     Fewer slices, not thicker ones: those do not tell where in them a marker is.
     """
-    head = marker_head(markers_mm=markers_mm)
+    head = marker_head(markers_mm=markers_mm, phantom=_phantom())
     height_mm = head.volume.origin_mm[2] + head.volume.spacing_mm[2] * np.arange(len(head.volume.hounsfield))
     near = np.flatnonzero(np.abs(height_mm - head.isocentre_mm[2]) < NEAR_MM)
     origin = head.volume.origin_mm + head.volume.spacing_mm * (0.0, 0.0, near[0])

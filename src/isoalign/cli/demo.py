@@ -68,8 +68,8 @@ def demo(
         storage commitment, and is matched to the planning CT (3D/3D).
     match
         How kV pairs are matched: 2d3d (to the whole CT), markers (implanted markers, which the made head phantom then
-        has) or 2d2d (to DRRs; one rotation is not told); as the configuration says without it. After an in-room CT,
-        2d3d compares with that, the others with the planning CT.
+        has) or 2d2d (to DRRs; one rotation is not told, and drawn errors turn by at most 0.5 degrees); as the
+        configuration says without it. After an in-room CT, 2d3d compares with that, the others with the planning CT.
     config
         Configuration of the room, room.toml; the defaults without it.
     support_angle

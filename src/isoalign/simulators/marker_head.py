@@ -15,7 +15,7 @@ from isoalign.geometry import Array
 from isoalign.records import Structure, Volume, frozen_array
 from isoalign.simulators.marker_ct import SATURATED_HU, add_marker
 from isoalign.simulators.marker_images import GOLD_PER_MM
-from isoalign.simulators.phantom import head_phantom, volume_without_markers
+from isoalign.simulators.phantom import PhantomCase, head_phantom, volume_without_markers
 
 MARKERS_MM = ((-38.3, -8.2, 6.4), (10.3, -35.4, -1.2), (26.4, 27.3, 26.2), (-13.4, 19.2, 36.3), (5.4, 34.1, -14.2))
 """From the isocentre, along the axes of the DICOM patient frame."""
@@ -55,7 +55,9 @@ class MarkerHead:
         object.__setattr__(self, "centres_mm", frozen_array(self.centres_mm, (None, 3), "marker centres"))
 
 
-def marker_head(seed: int = 0, *, markers_mm: npt.ArrayLike = MARKERS_MM) -> MarkerHead:
+def marker_head(
+    seed: int = 0, *, markers_mm: npt.ArrayLike = MARKERS_MM, phantom: PhantomCase | None = None
+) -> MarkerHead:
     """Build the head with markers.
 
     Parameters
@@ -64,8 +66,10 @@ def marker_head(seed: int = 0, *, markers_mm: npt.ArrayLike = MARKERS_MM) -> Mar
         Of the head and of how bright the markers are; see :func:`isoalign.simulators.phantom.head_phantom`.
     markers_mm : array_like, shape (n, 3)
         From the isocentre, along the axes of the DICOM patient frame.
+    phantom : PhantomCase, optional
+        The head of this seed, where it is made already.
     """
-    phantom = head_phantom(seed)
+    phantom = phantom or head_phantom(seed)
     body = volume_without_markers(phantom)
     centres = phantom.isocentre_mm + np.asarray(markers_mm, dtype=np.float64).reshape(-1, 3)
     rng = np.random.default_rng([seed, 47])
