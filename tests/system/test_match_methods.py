@@ -174,7 +174,7 @@ def test_a_patient_without_markers_is_refused_on_loading(on_couch: Any, run_demo
     assert "set-up position" not in progress, "the couch was not moved"
 
 
-@pytest.mark.parametrize("seed", ["2", "11"])
+@pytest.mark.parametrize("seed", ["2", pytest.param("11", marks=pytest.mark.soak)])
 def test_the_demonstration_makes_a_patient_with_markers(
     seed: str, gold: Case, on_couch: Any, run_demo: Any, tmp_path: Path
 ) -> None:
