@@ -7,7 +7,6 @@ Pure mathematics on records. :func:`prepare` once for each plan, :func:`match_2d
 compiles the kernels once after installation.
 """
 
-from isoalign.records import MarkerState
 from isoalign.registration.capture import CaptureCheck
 from isoalign.registration.errors import (
     BlankRadiograph,
@@ -73,7 +72,6 @@ __all__ = [
     "MarkerMatch",
     "MarkerMatchSettings",
     "MarkerShape",
-    "MarkerState",
     "MarkerTooSmall",
     "MarkersNotFound",
     "MaskRegion",
