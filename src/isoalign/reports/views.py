@@ -37,7 +37,12 @@ def imager_views(record: SessionRecord) -> list[ImagerView]:
         return []
     keys = (f"p{number}" for number in count())
     if not first.radiographs and last is not None:
-        where = "image of the verification, DRR of the in-room CT where the couch has carried it"
+        where = "image of the verification, DRR "
+        where += (
+            "where the plan wants the patient"
+            if last.scan is None
+            else "of the in-room CT where the couch has carried it"
+        )
         return [
             ImagerView(
                 f"Imager {view.imager}",

@@ -20,6 +20,7 @@ from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry
 from isoalign.records import (
     CouchMotion,
     FoundMarker,
+    InRoomScan,
     LeastClearance,
     MarkerShadow,
     MarkerState,
@@ -294,6 +295,18 @@ def test_the_residual_of_every_marker_is_in_a_table(made_session: Any) -> None:
         "found_px": [404.0, 508.0],
     }
     assert told[2]["shadows"][0]["found_px"] is None
+
+
+def test_a_pair_after_an_in_room_ct_says_which_ct_its_drrs_are_of(made_session: Any) -> None:
+    """Markers and DRRs of a 2D/2D match are compared with the planning CT, not with the scan."""
+    first, last = made_session.record.passes
+    scan = InRoomScan("1.2", "1.3", 100)
+    of_scan = replace(first, radiographs=(), scan=scan, match=replace(first.match, kind="3D/3D", views=()))
+    with_day = session_report_html(replace(made_session.record, passes=(of_scan, replace(last, scan=scan))))
+    with_plan = session_report_html(replace(made_session.record, passes=(of_scan, last)))
+    assert "DRR of the in-room CT where the couch has carried it" in with_day
+    assert "DRR where the plan wants the patient" in with_plan
+    assert "DRR of the in-room CT" not in with_plan
 
 
 def in_part(record: Any, *untold: str) -> Any:

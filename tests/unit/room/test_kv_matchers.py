@@ -14,7 +14,7 @@ from isoalign.geometry import Fixed, Pose, residual_of, setup_error
 from isoalign.positioning import MatchRefused, plan_correction, planned_pose
 from isoalign.records import MarkerState, Match, Radiograph, Verdict
 from isoalign.registration import NoPlannedMarkers
-from isoalign.room.cases import Case, patient_to_match
+from isoalign.room.cases import Case, patient_to_match, with_gold_markers
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.kv_matchers import KvMatcher, PatientToMatch
 from isoalign.room.settings import KvMatchSettings, load_settings
@@ -91,6 +91,17 @@ async def test_drawn_points_are_refined_in_the_planning_ct(
     drawn = {one.name: one.contours_mm[0][0] for one in case.structure_set.structures}
     for one in match.markers:
         np.testing.assert_allclose(one.planned_mm, drawn[one.name])
+
+
+async def test_a_case_of_files_gets_gold_where_its_ct_shows_the_markers(case: Case, patient: PatientToMatch) -> None:
+    of_files = with_gold_markers(replace(case, body=None, implants=()), KvMatchSettings())
+    for made, true in zip(of_files.implants, case.implants, strict=True):
+        assert np.linalg.norm(np.subtract(made.centre_mm, true.centre_mm)) < 0.2
+        assert (made.radius_mm, made.mu_per_mm) == (true.radius_mm, true.mu_per_mm)
+    assert with_gold_markers(case, KvMatchSettings()) is case
+    match = await matched(patient, kv_pair(of_files, ERROR), "markers")
+    assert match.verdict is Verdict.ACCEPTED
+    assert missed(match, ERROR)[0] < 0.3
 
 
 @pytest.mark.parametrize("number", range(3))
