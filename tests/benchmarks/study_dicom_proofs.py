@@ -7,7 +7,8 @@
 * Stores: this node sends over three associations at once to a provider in another process. Judged by what that has
   counted: each instance once, and each answered.
 * Mutants: data sets and whole conversations with changed, removed and added bytes (seeded), for `isoalign dicom
-  receive`.
+  receive`. They are led by the lines of code that they reach in a provider in this process: a mutant that reaches a new
+  one becomes a parent of others.
 * Deaths: a conversation cut at every byte, by an orderly end of the connection and by a reset.
 * Memory: images, then associations, at one receiver.
 
@@ -33,7 +34,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,24 @@ import numpy as np
 from blocks import FOLDER, ROOT, run_blocks
 
 from isoalign.dicom import identity
+from isoalign.dicom.errors import InstanceRefused
 from isoalign.dicom.node import NodeSettings, Peer, ReceiverSettings, StorageReceiver, echo, send
 from isoalign.dicom.object_store import ObjectStore, StoredInstance
 from isoalign.dicom.objects.examples import example_objects
+from isoalign.errors import StorageError
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from raw_dicom_peer import RawPeer, association_request, command, fragments, implicit, mutants, p_data
+from guided_mutants import Guided, guided_mutants
+from raw_dicom_peer import RawPeer, association_request, command, fragments, implicit, p_data
 
 MIB = 1024 * 1024
 ASSOCIATIONS = 3
 STORES, DATA_SETS, CONVERSATIONS, IMAGES, ECHOES = 102_000, 80_000, 20_000, 10_000, 1_000
 STORES_BLOCK, MUTANTS_BLOCK, CUTS_BLOCK = 3_000, 1_000, 250
+TRIES = 500
+"""Of the mutants of a block, to find those from which the others descend."""
+WATCHED = ("isoalign/dicom/", "isoalign/storage/", "/pydicom/", "/pynetdicom/")
+IMPLICIT = "1.2.840.10008.1.2"
 SERVED_WITHIN_S = 1.0
 MOST_MEMORY_BYTES = 32 * MIB
 ALLOWED = {0x0000, 0xB007, 0x0117, 0xA900, 0xC000}
@@ -192,31 +200,67 @@ def receiver() -> Iterator[Receiver]:
             process.stdout.close()
 
 
+def guided_data_sets(number: int, encoded: bytes, image: Any) -> Guided:
+    """Led by what an object store in this process does with them."""
+    uid, sop_class = str(image.SOPInstanceUID), str(image.SOPClassUID)
+    with tempfile.TemporaryDirectory(prefix="isoalign-study-") as scratch:
+        store = ObjectStore(Path(scratch))
+
+        def run(content: bytes) -> None:
+            with suppress(InstanceRefused, StorageError):
+                store.put(content, sop_class_uid=sop_class, sop_instance_uid=uid, transfer_syntax_uid=IMPLICIT)
+
+        return guided_mutants(number, MUTANTS_BLOCK, encoded, run, WATCHED, tries=TRIES)
+
+
+def guided_conversations(number: int, whole: bytes, ae_title: str) -> Guided:
+    """Led by what a provider in this process does with them."""
+    with tempfile.TemporaryDirectory(prefix="isoalign-study-") as scratch:
+        settings = ReceiverSettings(ae_title, accept_any=True)
+        with StorageReceiver(settings, ObjectStore(Path(scratch))) as provider:
+            at_rest = threading.active_count()
+
+            def run(content: bytes) -> None:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", provider.port), timeout=10) as line:
+                    line.sendall(content)
+                deadline = time.monotonic() + 2.0
+                while threading.active_count() > at_rest and time.monotonic() < deadline:
+                    time.sleep(0.001)
+
+            return guided_mutants(number, MUTANTS_BLOCK, whole, run, WATCHED, tries=TRIES)
+
+
 def mutated(kind: str, number: int) -> dict[str, Any]:
     """One block of mutated data sets on one association, or of conversations on one each."""
     image = example_objects()["CT"]
     uid, encoded = str(image.SOPInstanceUID), implicit(image)
     statuses: Counter[str] = Counter()
+    title = "PTImageClient"
+    if kind == "data sets":
+        guided = guided_data_sets(number, encoded, image)
+    else:
+        whole = association_request(called=title) + p_data(command(uid), 0x03) + b"".join(fragments(encoded))
+        guided = guided_conversations(number, whole, title)
     with receiver() as running:
+        assert running.peer.ae_title == title
         if kind == "data sets":
             peer = RawPeer(running.peer.port)
-            peer.associate(called=running.peer.ae_title)
-            for count, content in enumerate(mutants(number, MUTANTS_BLOCK, encoded)):
+            peer.associate(called=title)
+            for count, content in enumerate(guided.mutants):
                 statuses[f"{peer.store(uid, content):04X}"] += 1
                 if count % 100 == 0:
                     running.serve_somebody()
             peer.socket.close()
         else:
-            called = association_request(called=running.peer.ae_title)
-            whole = called + p_data(command(uid), 0x03) + b"".join(fragments(encoded))
-            for count, content in enumerate(mutants(number, MUTANTS_BLOCK, whole)):
+            for count, content in enumerate(guided.mutants):
                 with socket.create_connection(("127.0.0.1", running.peer.port), timeout=10) as connection:
                     connection.sendall(content)
                 if count % 100 == 0:
                     running.serve_somebody()
         verdict = running.verdict()
     verdict["wrong"] = sum(count for status, count in statuses.items() if int(status, 16) not in ALLOWED)
-    return {"count": MUTANTS_BLOCK, "statuses": statuses, **verdict}
+    led = {"parents": guided.parents, "lines": guided.lines, "lines_of_whole": guided.lines_of_whole}
+    return {"count": MUTANTS_BLOCK, "statuses": statuses, **led, **verdict}
 
 
 def conversation() -> list[bytes]:
@@ -326,6 +370,10 @@ def report(found: dict[tuple[Any, ...], dict[str, Any]]) -> bool:
             f"memory + {taken / MIB:.1f} MiB at most, afterwards {threads} threads and {descriptors} descriptors, "
             f"{partial} partial files, {wrong} statuses that must not be {dict(statuses) or ''}"
         )
+        if part[0] == "mutants":
+            parents, lines = sum(one["parents"] for one in several), max(one["lines"] for one in several)
+            first = max(one["lines_of_whole"] for one in several)
+            print(f"        descended from {parents}; lines of code reached in one block: {lines}, unchanged {first}")
         good &= served_s <= SERVED_WITHIN_S and taken <= MOST_MEMORY_BYTES and partial == 0 and wrong == 0
     for key, one in found.items():
         if key[0] == "memory":

@@ -111,18 +111,24 @@ def implicit(dataset: object) -> bytes:
 
 
 def mutants(seed: int, count: int, whole: bytes) -> Iterator[bytes]:
+    """Some bytes with changed, removed and added ones, again and again; the same for the same seed."""
     chance = random.Random(seed)
     for _ in range(count):
-        content = bytearray(whole)
-        for _ in range(chance.randint(1, 6)):
-            act = chance.randrange(4)
-            place = chance.randrange(len(content))
-            if act == 0:
-                content[place] ^= 1 << chance.randrange(8)
-            elif act == 1:
-                content[place] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
-            elif act == 2:
-                del content[place : place + chance.randint(1, 8)]
-            else:
-                content[place:place] = chance.randbytes(chance.randint(1, 8))
-        yield bytes(content)
+        yield mutant(chance, whole)
+
+
+def mutant(chance: random.Random, whole: bytes) -> bytes:
+    """Some bytes with one to six acts of change on them."""
+    content = bytearray(whole)
+    for _ in range(chance.randint(1, 6)):
+        act = chance.randrange(4)
+        place = chance.randrange(len(content))
+        if act == 0:
+            content[place] ^= 1 << chance.randrange(8)
+        elif act == 1:
+            content[place] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
+        elif act == 2:
+            del content[place : place + chance.randint(1, 8)]
+        else:
+            content[place:place] = chance.randbytes(chance.randint(1, 8))
+    return bytes(content)
