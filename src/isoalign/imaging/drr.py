@@ -52,6 +52,10 @@ def _rays(grid: AttenuationGrid, geometry: ProjectionGeometry, fixed_from_dicom:
     source_motion = np.concatenate([-np.eye(3), -turn * _turned(source_mm)]) @ to_index.T
     rays_motion = np.zeros((6, 3, 3))
     rays_motion[3:] = -turn * np.stack([_turned(ray) for ray in rays_mm], axis=1) @ to_index.T
+    offset, factor = grid.slab_of(step_axis)
+    source[step_axis] = offset + factor * source[step_axis]
+    for vectors in (rays, source_motion, rays_motion):
+        vectors[..., step_axis] *= factor
     order = list(grid.layout_index(step_axis))
     return _Rays(
         step_axis,

@@ -41,8 +41,6 @@ LEAST_VISIBLE = 0.01
 """Part of the pixels that must see the CT at the planned pose."""
 LEAST_CHOSEN = 0.003
 """Part of the pixels that must see the chosen region at the planned pose."""
-BLOCK_MM = 30.0
-"""Over such distances at the isocentre, what the CT does not predict is taken to be alike."""
 DETAIL_WINDOW_MM = 5.0
 """Half width of the parts of an image whose details must agree."""
 OTHER_START_STEPS = 8
@@ -232,7 +230,7 @@ class MatchRun:
 
     def covariance(self, refined: Refined) -> Array:
         """Of small motions along and about the fixed axes, (6, 6), mm and degrees."""
-        return covariance_of(refined.matrix, refined.linearised, max(1, round(BLOCK_MM / refined.pixel_mm)))
+        return covariance_of(refined.matrix, refined.linearised)
 
     def measure(self, refined: Refined) -> tuple[Figures, tuple[ViewQuality, ...]]:
         """All that the verdict hangs on, and the pictures."""
@@ -275,9 +273,8 @@ class MatchRun:
         view, seen, finest = self.views[number], refined.views[number], self.settings.levels[-1]
         volume = self.prepared.attenuation.levels[finest.volume_level]
         start = project_grid(volume, seen.geometry, self.planned)
-        if refined.last_step < finest.tolerance and refined.pixel_mm == finest.pixel_mm:
-            end = refined.linearised[number].drr  # from before a step too small to be seen
-        else:
+        end = refined.drr(number) if refined.pixel_mm == finest.pixel_mm else None
+        if end is None:
             end = project_grid(volume, seen.geometry, refined.pose)
         edges = edge_view(seen)
         offered = 1.0 if view.used is None else float(np.mean(view.used))

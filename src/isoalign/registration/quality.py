@@ -88,8 +88,7 @@ class EdgeView:
 
     def response(self, drr: Float32) -> Response | None:
         """How the imager answers to line integrals, told by the pixels that show the patient."""
-        seen = (self.view.mask > 0) & (drr > SEEN_ABOVE)
-        return estimate_response(drr[seen], self.view.integrals[seen])
+        return estimate_response(drr, self.view.integrals, self.view.mask, SEEN_ABOVE)
 
 
 def edge_view(view: LevelView) -> EdgeView:
@@ -138,7 +137,7 @@ def detail_agreement(view: LevelView, drr: Float32) -> float:
     return float(np.median((covariance / np.sqrt((variance + tiny) * (view.variance + tiny)))[detailed]))
 
 
-def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int) -> Array:
+def covariance_of(matrix: Array, linearised: Sequence[Linearised]) -> Array:
     """Covariance of small motions along and about the fixed axes, (6, 6), mm and degrees.
 
     What remains between image and DRR is mostly what the CT does not predict, alike over some distance. So the
@@ -151,8 +150,6 @@ def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int
         Sum of J^T W J over the views.
     linearised : sequence of Linearised
         The views at the solution.
-    block_px : int
-        Size of a block in pixels of the level.
 
     Notes
     -----
@@ -162,18 +159,9 @@ def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int
     inverse = np.linalg.pinv(matrix, rcond=1e-12, hermitian=True)
     spread = np.zeros((6, 6))
     for one in linearised:
-        pulls = _block_sums(one.jacobian * (one.weight * one.residual), block_px) / one.variance
-        spread += pulls @ pulls.T
+        spread += one.pulls @ one.pulls.T
     shared = np.diag([SYSTEMATIC_MM**2] * 3 + [SYSTEMATIC_DEG**2] * 3)
     return np.asarray(inverse @ spread @ inverse + shared, dtype=np.float64)
-
-
-def _block_sums(stack: Float32, size: int) -> Array:
-    """Sums over blocks of ``size`` x ``size`` pixels, shape (channels, blocks); the last blocks may be smaller."""
-    rows = np.arange(0, stack.shape[1], size)
-    columns = np.arange(0, stack.shape[2], size)
-    summed = np.add.reduceat(np.add.reduceat(stack, rows, axis=1, dtype=np.float64), columns, axis=2)
-    return np.asarray(summed.reshape(stack.shape[0], -1), dtype=np.float64)
 
 
 def in_plane_motions(geometry: ProjectionGeometry) -> Array:
