@@ -11,8 +11,6 @@ import numpy.typing as npt
 from isoalign.geometry import Array, Fixed, Pose, RigidResidual, residual_of
 from isoalign.imaging import (
     AttenuationGrid,
-    binned,
-    line_integrals,
     project_grid,
 )
 from isoalign.records import ViewQuality
@@ -50,6 +48,8 @@ CAPTURE_MM, CAPTURE_DEG = 20.0, 8.0
 CAPTURED_MM = 0.5
 """A start came back when it ends so near to the result, at the arm below."""
 CAPTURE_ARM_MM = 80.0
+SETTLED = 0.05
+"""A search whose last step was no longer than that, mm and degrees, has settled."""
 CLEARLY = 0.1
 """What a single step of one view says is believed below this (mm and degrees); beyond, the view searches on."""
 
@@ -168,8 +168,7 @@ class MatchRun:
 
     def settled(self, refined: Refined) -> bool:
         """Whether a search ended because its steps had become small."""
-        finest = self.settings.levels[-1]
-        return not refined.strayed and refined.last_step <= max(2 * finest.tolerance, 0.05)
+        return not refined.strayed and refined.last_step <= max(self.settings.levels[-1].tolerance, SETTLED)
 
     def restart(self, found: PatientPose) -> RigidResidual:
         """Where a second search from a displaced start ends, against the solution."""
@@ -301,7 +300,7 @@ class MatchRun:
         else:
             volume = self.prepared.attenuation.levels[0]
             start, end = (project_grid(volume, geometry, pose) for pose in (self.planned, found))
-            integrals = line_integrals(binned(view.pixels.intensity, factor), view.pixels.open_field)
+            integrals = view.line_integrals(factor)
         return ViewQuality(
             imager=view.imager,
             gradient_correlation_start=figures.correlation_start,

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from isoalign.geometry import Array, ProjectionGeometry
+from isoalign.imaging.compiled import kernel_lock
+from isoalign.registration.edge_kernels import edge_agreement
 from isoalign.registration.residuals import SEEN_ABOVE, Linearised
-from isoalign.registration.response import Response, estimate_response
+from isoalign.registration.response import STRAIGHT, Response, estimate_response
 from isoalign.registration.views import LevelView, window_sums
 
 Float32 = npt.NDArray[np.float32]
@@ -19,6 +21,8 @@ LEAST_DETAIL = 0.02
 """Local spread of a DRR above which it has detail (line integrals; 1 mm of water)."""
 SMOOTHING_PX = 1
 """Radius of the window over which image and DRR are smoothed before their edges are compared."""
+LEAST_PIXELS = 9
+"""Fewer pixels tell no gradient correlation."""
 CONDITION_ARM_MM = 80.0
 SYSTEMATIC_MM, SYSTEMATIC_DEG = 0.04, 0.04
 """What no image tells: errors common to all blocks of both views; measured on two simulated cases."""
@@ -46,7 +50,7 @@ def gradient_correlation(image: npt.ArrayLike, drr: npt.ArrayLike, mask: npt.Arr
     first, second = np.asarray(image, dtype=np.float64), np.asarray(drr, dtype=np.float64)
     counts = np.ones(first.shape, np.bool_) if mask is None else np.asarray(mask) > 0
     inner = counts[1:-1, 1:-1] & counts[2:, 1:-1] & counts[:-2, 1:-1] & counts[1:-1, 2:] & counts[1:-1, :-2]
-    if np.count_nonzero(inner) < 9:
+    if np.count_nonzero(inner) < LEAST_PIXELS:
         return 0.0
     found = []
     for axis in (0, 1):
@@ -82,9 +86,10 @@ class EdgeView:
         response : Response, optional
             The DRR is bent by it first: metal does not darken an image as much as its line integrals say.
         """
-        bent = drr if response is None else response.apply(drr)[0]
-        blurred = window_sums((self.view.mask * bent)[None], SMOOTHING_PX)[0] / self.share
-        return gradient_correlation(self.smooth, blurred, self.view.mask * (drr > SEEN_ABOVE))
+        curve = STRAIGHT if response is None else response.curve()
+        with kernel_lock:
+            found = edge_agreement(drr, self.smooth, self.view.mask, self.share, curve, SEEN_ABOVE, LEAST_PIXELS)
+        return float(found)
 
     def response(self, drr: Float32) -> Response | None:
         """How the imager answers to line integrals, told by the pixels that show the patient."""

@@ -244,7 +244,9 @@ def test_after_warming_up_a_match_compiles_nothing(
     prepared: PreparedVolume, patient: Patient, take: Expose, planned: Planned
 ) -> None:
     from isoalign.imaging import kernels, pixel_kernels, volume_kernels
-    from isoalign.registration import comparison_kernels, response_kernels
+    from isoalign.registration import comparison_kernels, edge_kernels, response_kernels, truncation_kernels
+
+    modules = (comparison_kernels, edge_kernels, response_kernels, truncation_kernels)
 
     warmup()
     compiled = [
@@ -257,7 +259,7 @@ def test_after_warming_up_a_match_compiles_nothing(
         volume_kernels.average_blocks,
         local_sums,
         normal_equations,
-        *(value for module in (comparison_kernels, response_kernels) for value in vars(module).values()),
+        *(value for module in modules for value in vars(module).values()),
     ]
     compiled = [each for each in compiled if hasattr(each, "signatures")]
     before = [len(each.signatures) for each in compiled]  # type: ignore[attr-defined]

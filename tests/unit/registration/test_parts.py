@@ -27,7 +27,7 @@ from isoalign.records import Radiograph, Verdict, Volume
 from isoalign.registration import AcceptanceLimits, PreparedVolume, gradient_correlation
 from isoalign.registration.comparison_kernels import agreement_totals, equations, residuals, windowed
 from isoalign.registration.kernels import local_sums, normal_equations
-from isoalign.registration.quality import detail_agreement, in_plane_motions
+from isoalign.registration.quality import detail_agreement, edge_view, in_plane_motions
 from isoalign.registration.response import Response, estimate_response
 from isoalign.registration.settings import DEFAULT_LEVELS
 from isoalign.registration.shift_search import best_shift_mm
@@ -144,6 +144,36 @@ def test_gradient_correlation_ignores_gain_and_offset_and_notices_shifts() -> No
     assert gradient_correlation(image, spoiled, mask) == pytest.approx(1.0)
     assert gradient_correlation(image, spoiled) < 0.5
     assert gradient_correlation(np.zeros((9, 9)), np.ones((9, 9))) == 0.0
+
+
+@pytest.mark.parametrize("bend", [False, True])
+def test_edges_compared_by_compiled_code_are_those_of_whole_arrays(bend: bool) -> None:
+    rng = np.random.default_rng(8)
+    shape = (41, 37)
+    integrals, drr = (rng.normal(size=shape).cumsum(axis=0).cumsum(axis=1) for _ in range(2))
+    drr = (0.5 * integrals + drr).astype(np.float32)
+    drr = np.where(np.abs(drr) > 1.0, drr, 0.0).astype(np.float32)
+    mask = (rng.uniform(size=shape) > 0.05).astype(np.float32)
+
+    def window(values: np.ndarray) -> np.ndarray:
+        for axis in (0, 1, 0, 1):
+            values = convolve1d(values.astype(np.float64), np.ones(3), axis=axis, mode="constant")
+        return values
+
+    share = window(mask)
+    zeros = np.zeros(shape, np.float32)
+    geometry = ProjectionGeometry.from_axis(ImagerAxis(0.0, 1000.0, 1500.0), PixelGrid.centred(*shape, 1.0))
+    image = integrals.astype(np.float32)
+    seen = edge_view(LevelView(geometry, 1, mask, share.astype(np.float32), image, zeros, zeros, zeros))
+    knots = np.linspace(0.0, 20.0, 64)
+    response = Response(knots, 3.0 * np.sin(knots / 15.0), np.cos(knots / 15.0) / 5.0) if bend else None
+    bent = drr if response is None else response.apply(drr)[0]
+    expected = gradient_correlation(
+        window(mask * integrals) / share, window(mask * bent.astype(np.float64)) / share, mask * (drr > 0.05)
+    )
+    assert 0.1 < abs(expected) < 0.99
+    assert seen.correlation(drr, response) == pytest.approx(expected, abs=2e-4)
+    assert seen.correlation(zeros) == 0.0
 
 
 def test_response_finds_hardening_and_a_floor_of_scatter() -> None:
