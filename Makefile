@@ -122,20 +122,15 @@ tests-side-by-side: develop
 	nice -n 19 $(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 
 # every study, also after one that misses a goal; those are named at the end
-define studies
-	@missed=; for study in tests/benchmarks/study_*.py; do \
-		echo "== $$study $(1)"; $(BIN)/python "$$study" $(1) || missed="$$missed $$study"; done; \
-		[ -z "$$missed" ] || { echo "make: a goal is missed in:$$missed"; exit 1; }
-endef
-
 .PHONY: bench
 bench: develop peers  ## the studies of tests/benchmarks in short form, with their tables
-	$(call studies,$(ARGS))
+	@missed=; for study in tests/benchmarks/study_*.py; do \
+		echo "== $$study $(ARGS)"; $(BIN)/python "$$study" $(ARGS) || missed="$$missed $$study"; done; \
+		[ -z "$$missed" ] || { echo "make: a goal is missed in:$$missed"; exit 1; }
 
 .PHONY: soak
-soak: develop peers  ## the long proofs in full
-	$(PYTEST) -m soak $(ARGS)
-	$(call studies,--full)
+soak: develop peers  ## the long proofs in full, 85 minutes of them; call it again to go on (ARGS="--list")
+	@$(BIN)/python tests/benchmarks/soak.py $(ARGS)
 
 .PHONY: docs
 docs: develop  ## build the documentation into docs/_build/html

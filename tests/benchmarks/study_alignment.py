@@ -29,8 +29,8 @@ SHORT_SEEDS = 3
 FULL_SEEDS = 20
 
 
-def run_one(seed: int, case: Path | None, *more: str) -> dict[str, object]:
-    """One demonstration in a process of its own, with further options."""
+def run_one(seed: int, case: Path | None, *more: str, kept: Path) -> dict[str, object]:
+    """One demonstration in a process of its own, with further options; what a failed one has logged is kept."""
     with tempfile.TemporaryDirectory(prefix="isoalign-study-") as output:
         command = [
             sys.executable,
@@ -51,7 +51,9 @@ def run_one(seed: int, case: Path | None, *more: str) -> dict[str, object]:
         row: dict[str, object] = {"seed": seed, "exit_code": run.returncode, "seconds": time.monotonic() - began}
         document = json.loads(run.stdout) if run.stdout else {"error": {"code": "no output", "message": run.stderr}}
         if "error" in document:
-            return {**row, "outcome": document["error"]["code"]}
+            if (Path(output) / "logs").is_dir():
+                shutil.copytree(Path(output) / "logs", kept / f"logs-of-{seed}", dirs_exist_ok=True)
+            return {**row, "outcome": document["error"]["code"], "error": document["error"]["message"]}
         truth = document["truth"]
         return {
             **row,
@@ -86,6 +88,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
         print(
             f"{row['seed']:>4}  {row['outcome']!s:<18} {cells[0]:>9} {cells[1]:>10} {cells[2]:>8} {cells[3]:>8} "
             f"{float(str(row['seconds'])):>6.1f}{'' if meets_goal(row) else '  <-- misses the goal'}"
+            f"{': ' + str(row['error']) if 'error' in row else ''}"
         )
     for key, unit in (("remaining_mm", "mm"), ("remaining_deg", "deg"), ("seconds", "s")):
         values = np.array([float(str(row[key])) for row in rows if key in row])
@@ -116,7 +119,7 @@ def run_study(name: str, case: Path | None, seeds: range, output: Path) -> bool:
         rows = {row["seed"]: row for row in map(json.loads, kept.read_text(encoding="utf-8").splitlines())}
     for number, seed in enumerate(seeds, 1):
         if seed not in rows:
-            rows[seed] = run_one(seed, case)
+            rows[seed] = run_one(seed, case, kept=output)
             with kept.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[seed]) + "\n")
         print(f"\r{name}: {number} of {len(seeds)}", end="", file=sys.stderr, flush=True)

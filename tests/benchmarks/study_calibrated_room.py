@@ -36,7 +36,7 @@ def run_condition(name: str, seeds: range, output: Path) -> list[dict[str, objec
         rows = {row["seed"]: row for row in map(json.loads, kept.read_text(encoding="utf-8").splitlines())}
     for number, seed in enumerate(seeds, 1):
         if seed not in rows:
-            rows[seed] = run_one(seed, None, *CONDITIONS[name])
+            rows[seed] = run_one(seed, None, *CONDITIONS[name], kept=output)
             with kept.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[seed]) + "\n")
         print(f"\r{name}: {number} of {len(seeds)}", end="", file=sys.stderr, flush=True)
