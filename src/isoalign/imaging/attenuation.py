@@ -61,9 +61,9 @@ class AttenuationGrid:
     cut_faces : tuple of (int, int)
         (axis, side) of the faces where the CT ends inside something: axis 0 column, 1 row, 2 slice; side 0 or 1.
     slabs : bool
-        Whether planes are averaged in twos (or what comes near to twice the smallest spacing) along the axis on which
-        rays step. That halves the work of a projection; rays that are oblique to the axis are blurred by a part of
-        their sideways step within a slab, to both sides alike.
+        Whether planes may be averaged in twos (or what comes near to twice the smallest spacing) along the axis on
+        which rays step. That halves the work of a projection; rays that are oblique to the axis are blurred by a part
+        of their sideways step within a slab, so it is for beams that run nearly along an axis.
     """
 
     def __init__(
@@ -82,41 +82,44 @@ class AttenuationGrid:
         self.cut_faces = cut_faces
         thickest_mm = SLAB * float(self.spacing_mm.min()) if slabs else 0.0
         self.planes_per_slab = tuple(max(1, round(thickest_mm / float(spacing_mm))) for spacing_mm in self.spacing_mm)
-        """How many planes each of the three layouts averages along its step axis."""
-        self._layouts: dict[int, Float32] = {}
-        self._extents: dict[int, Int32] = {}
+        """How many planes make a slab along each axis."""
+        self._layouts: dict[tuple[int, int], Float32] = {}
+        self._extents: dict[tuple[int, int], Int32] = {}
         self._lock = threading.Lock()
 
-    def layout(self, step_axis: int) -> Float32:
+    def layout(self, step_axis: int, *, together: int = 1) -> Float32:
         """The values as (k, v, u) with ``k`` the given axis (0 column, 1 row, 2 slice); made on first use.
 
-        ``k`` counts slabs; :meth:`slab_of` says which.
+        Parameters
+        ----------
+        step_axis : int
+        together : int
+            ``k`` counts slabs, the means of so many planes; :meth:`slab_of` says which.
         """
         with self._lock:
-            if step_axis not in self._layouts:
+            if (step_axis, together) not in self._layouts:
                 turned = self.values.transpose(_LAYOUT_AXES[step_axis])
-                together = self.planes_per_slab[step_axis]
                 turned = np.ascontiguousarray(turned) if together == 1 else _slabs(turned, together)
                 turned.setflags(write=False)
-                self._layouts[step_axis] = turned
-            return self._layouts[step_axis]
+                self._layouts[step_axis, together] = turned
+            return self._layouts[step_axis, together]
 
-    def slab_of(self, step_axis: int) -> tuple[float, float]:
-        """(offset, factor) with ``k = offset + factor * index`` from the index along an axis to that in its layout."""
-        together = self.planes_per_slab[step_axis]
+    @staticmethod
+    def slab_of(together: int) -> tuple[float, float]:
+        """(offset, factor) with ``k = offset + factor * index`` from the index along an axis to that of slabs."""
         return PADDING - (PADDING + (together - 1) / 2) / together, 1.0 / together
 
-    def extents(self, step_axis: int) -> Int32:
+    def extents(self, step_axis: int, *, together: int = 1) -> Int32:
         """Where :meth:`layout` is not zero; see :func:`~isoalign.imaging.kernels.filled_extents`; made on first use."""
-        layout = self.layout(step_axis)
+        layout = self.layout(step_axis, together=together)
         with self._lock:
-            if step_axis not in self._extents:
+            if (step_axis, together) not in self._extents:
                 found = np.empty((layout.shape[0], -(-layout.shape[1] // BLOCK), 2), np.int32)
                 with kernel_lock:
                     filled_extents(layout, found)
                 found.setflags(write=False)
-                self._extents[step_axis] = found
-            return self._extents[step_axis]
+                self._extents[step_axis, together] = found
+            return self._extents[step_axis, together]
 
     @staticmethod
     def layout_index(step_axis: int) -> tuple[int, int, int]:
@@ -139,7 +142,7 @@ class AttenuationVolume:
     fine : AttenuationGrid
         The CT's own voxels.
     levels : tuple of AttenuationGrid
-        Averaged to about 1.2, 2.4 and 4.8 mm (finest first), projected in slabs of two planes.
+        Averaged to about 1.2, 2.4 and 4.8 mm (finest first); beams along an axis see slabs of two planes.
     """
 
     fine: AttenuationGrid

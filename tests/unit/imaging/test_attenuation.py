@@ -80,14 +80,14 @@ def test_slabs_are_means_of_two_planes_and_lie_in_their_middle() -> None:
     hounsfield = np.random.default_rng(1).integers(-900, 900, (6, 7, 8)).astype(np.int16)
     grid = attenuation_volume(block(hounsfield, (1.0, 1.0, 3.0))).levels[0]
     for step_axis, planes, together in ((0, 8, 2), (1, 7, 2), (2, 6, 1)):
-        layout = grid.layout(step_axis)
+        layout = grid.layout(step_axis, together=together)
         values = np.transpose(grid.values, {0: (2, 0, 1), 1: (1, 0, 2), 2: (0, 1, 2)}[step_axis])
         values = np.concatenate([values, np.zeros_like(values[:1])])
         slabs = -(-planes // together)
         assert len(layout) == PADDING + slabs + PADDING
         assert not layout[:PADDING].any()
         assert not layout[-PADDING:].any()
-        offset, factor = grid.slab_of(step_axis)
+        offset, factor = grid.slab_of(together)
         for slab in range(slabs):
             first = PADDING + slab * together
             expected = values[first : first + together].mean(axis=0)
