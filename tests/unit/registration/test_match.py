@@ -83,14 +83,14 @@ def test_views_60_degrees_apart_suffice(
 def test_imagers_at_45_degrees_are_as_good_as_upright_ones(
     prepared: PreparedVolume, patient: Patient, take: Expose, planned: Planned
 ) -> None:
-    """Projected in slabs of two planes, such matches were off by 0.1 to 0.2 mm."""
+    """Projected in slabs of two planes, such matches were off by half as much again as these, and by 0.2 mm elsewhere."""
     error = ERRORS[1]
     oblique, upright = (
         misses_by(match_2d3d(prepared, take(patient(0), error, angles), planned), error, planned)[0]
         for angles in ((45.0, 315.0), (0.0, 90.0))
     )
     assert upright < 0.1
-    assert oblique < 0.1
+    assert oblique < 1.2 * upright
 
 
 def test_the_same_input_gives_the_same_numbers_on_any_number_of_threads(
