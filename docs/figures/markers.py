@@ -10,7 +10,8 @@ from matplotlib import pyplot as plt
 from figures.conventions import save
 from isoalign.geometry import PatientPosition, planned_fixed_from_dicom, setup_error
 from isoalign.imaging import radiograph_line_integrals
-from isoalign.registration import MarkerState, PlannedMarkers, match_markers
+from isoalign.records import MarkerState
+from isoalign.registration import PlannedMarkers, match_markers
 from isoalign.simulators.marker_images import MarkerCamera, MarkerSolid, head_without_markers
 
 SEEDS_MM = np.array([[-14.0, 9.0, 26.0], [12.0, -6.0, 35.0], [3.0, 22.0, 12.0], [-16.0, -15.0, 16.0]])

@@ -46,6 +46,7 @@ from isoalign.registration import (
     MarkersNotFound,
     PlannedMarkers,
     ReferenceImage,
+    TooMuchMetal,
     detect_markers_in_ct,
     detect_markers_in_image,
     match_2d2d,
@@ -104,9 +105,10 @@ def summary(name: str, rows: list[dict[str, Any]], unit: str) -> int:
     times = [row["seconds"] for row in rows]
     named = f" (cases {', '.join(str(row['seed']) for row in rows if row['false'])})" if false else ""
     middle, most, worst = np.quantile(errors, (0.5, 0.95, 1.0))
+    refused = sum(row.get("refused", False) for row in rows)
     print(
-        f"{name:18} {len(times)} cases, found {len(errors)} of {planted}, false {false}{named}; error "
-        f"median {middle:.3f}, 95 % {most:.3f}, greatest {worst:.3f} {unit}; {1e3 * np.median(times):.0f} ms",
+        f"{name:18} {len(times)} cases, {refused} refused, found {len(errors)} of {planted}, false {false}{named}; "
+        f"error median {middle:.3f}, 95 % {most:.3f}, greatest {worst:.3f} {unit}; {1e3 * np.median(times):.0f} ms",
         flush=True,
     )
     return int(false > 0 or most > 0.2)
@@ -128,11 +130,14 @@ def with_simpleitk(volume: Any, threshold: float) -> np.ndarray:
 def ct_case(seed: int) -> dict[str, Any]:
     diameter, length = KINDS[seed % len(KINDS)]
     case = marker_ct(seed, diameter_mm=diameter, length_mm=length)
+    row: dict[str, Any] = {"errors": [], "false": 0, "planted": len(case.centres_mm)}
     begun = time.process_time()
-    found = detect_markers_in_ct(case.volume, MarkerShape(diameter, length))
-    seconds = time.process_time() - begun
-    errors, false = compared(found.centres_mm, case.centres_mm, case.volume.spacing_mm)
-    row = {"errors": errors, "false": false, "planted": len(case.centres_mm), "seconds": seconds}
+    try:
+        found = detect_markers_in_ct(case.volume, MarkerShape(diameter, length))
+        row["errors"], row["false"] = compared(found.centres_mm, case.centres_mm, case.volume.spacing_mm)
+    except TooMuchMetal:
+        row["refused"] = True
+    row["seconds"] = time.process_time() - begun
     try:
         begun = time.process_time()
         theirs = with_simpleitk(case.volume, 2000.0)

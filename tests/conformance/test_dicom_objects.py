@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset
+from validator import documented_exceptions
 
 from isoalign.dicom.objects import (
     ExportContext,
@@ -38,8 +39,6 @@ from isoalign.geometry import (
 )
 from isoalign.records import Acquisition, Match, Patient, Radiograph, Structure, Technique, Verdict, Volume
 
-ROOT = Path(__file__).resolve().parents[2]
-EXCEPTIONS = ROOT / "docs" / "conformance" / "validator-exceptions.md"
 IODS = {
     "CT": "CTImage",
     "RTIMAGE": "RTImage",
@@ -106,12 +105,6 @@ def write_objects() -> dict[str, Dataset]:
         "RTImage DRR": drr,
         "SpatialRegistration": registration,
     }
-
-
-def documented_exceptions() -> set[tuple[str, str]]:
-    """(IOD, error line) pairs of the table in the documentation."""
-    rows = re.findall(r"^\| `(\w+)` \| `(Error - .*?)` \|", EXCEPTIONS.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return set(rows)
 
 
 @pytest.mark.parametrize("kind", sorted(write_objects()))

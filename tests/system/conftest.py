@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_runs import judged
 from prepared_processes import IN_PLACE_OF_SUBPROCESS
 from room_cases import make_case, write_case
 
+from isoalign.cli import main
 from isoalign.geometry import TableTopPosition, planned_fixed_from_dicom, setup_error
 from isoalign.room.archives import ArchiveKind
 from isoalign.room.cases import Case, store_case
 from isoalign.room.client import RoomClient
-from isoalign.room.settings import ClearanceSettings, StorageSettings, load_settings
+from isoalign.room.settings import ClearanceSettings, KvMatchSettings, MatchMethod, StorageSettings, load_settings
 from isoalign.room.simulated_scanner import with_simulated_scanner
-from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
+from isoalign.room.simulation import SimulatedRoom
 
 OFFSET = (6.0, -5.0, 4.0, 1.5, -2.0, 1.0)
 
@@ -98,6 +100,17 @@ def prepared_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def run_demo(prepared_processes: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict, str]]:
+    """``isoalign demo --json`` in this process, its room of processes that have loaded their modules before."""
+
+    def run(output: Path, *arguments: str) -> tuple[int, dict, str]:
+        code = main(["demo", "--json", "--output", str(output), *arguments])
+        return judged(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
 def simulated_room(case: Case, tmp_path: Path, prepared_processes: None) -> Iterator[Callable[..., SimulatedRoom]]:
     """Make rooms with the built-in patient on the couch; every process is stopped afterwards."""
     rooms: list[SimulatedRoom] = []
@@ -108,16 +121,23 @@ def simulated_room(case: Case, tmp_path: Path, prepared_processes: None) -> Iter
         parked_mm: float = 150.0,
         clearance: ClearanceSettings | None = None,
         in_room_ct: bool = False,
+        of: Case = case,
+        offset: tuple[float, ...] = OFFSET,
+        match: MatchMethod = "2d3d",
     ) -> SimulatedRoom:
         folder = tmp_path / f"room-{len(rooms)}"
         settings = load_settings().model_copy(
-            update={"storage": StorageSettings(folder=folder / "data"), "clearance": clearance}
+            update={
+                "storage": StorageSettings(folder=folder / "data"),
+                "clearance": clearance,
+                "match": KvMatchSettings(method=match),
+            }
         )
         if in_room_ct:
             settings = with_simulated_scanner(settings)
         setup = settings.session_settings().default_setup
-        planned = planned_fixed_from_dicom(case.plan.patient_position, case.plan.beam().isocentre_mm)
-        patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, setup_error(*OFFSET))
+        planned = planned_fixed_from_dicom(of.plan.patient_position, of.plan.beam().isocentre_mm)
+        patient = of.on_couch(planned, setup, setup_error(*offset))
         values = list(setup.values)
         values[1] -= parked_mm
         start = TableTopPosition.from_values(setup.representation, values)
@@ -131,26 +151,26 @@ def simulated_room(case: Case, tmp_path: Path, prepared_processes: None) -> Iter
 
 
 @pytest.fixture
-async def start_room(case: Case) -> AsyncIterator[Callable[[SimulatedRoom], Awaitable[RunningRoom]]]:
+async def start_room(case: Case) -> AsyncIterator[Callable[..., Awaitable[RunningRoom]]]:
     """Starts everything of a room, with the case in the archive."""
     async with AsyncExitStack() as stack:
 
-        async def start(room: SimulatedRoom) -> RunningRoom:
+        async def start(room: SimulatedRoom, of: Case = case) -> RunningRoom:
             await asyncio.to_thread(room.start_machines)
             daemon = room.start_daemon()
             assert room.settings.dicom is not None
-            await asyncio.to_thread(store_case, case, room.settings.dicom.archive, lambda _text, _fraction: None)
+            await asyncio.to_thread(store_case, of, room.settings.dicom.archive, lambda _text, _fraction: None)
             await asyncio.to_thread(daemon.wait_ready)
             await asyncio.to_thread(room.start_room().wait_ready)
             client = await stack.enter_async_context(await RoomClient.connect(room.room_socket))
-            return RunningRoom(room, client, case)
+            return RunningRoom(room, client, of)
 
         yield start
 
 
 @pytest.fixture
 async def running_room(
-    simulated_room: Callable[..., SimulatedRoom], start_room: Callable[[SimulatedRoom], Awaitable[RunningRoom]]
+    simulated_room: Callable[..., SimulatedRoom], start_room: Callable[..., Awaitable[RunningRoom]]
 ) -> RunningRoom:
     """A room with everything started and the case in the archive."""
     return await start_room(simulated_room())

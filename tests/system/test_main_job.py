@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from demo_runs import judged
 from room_cases import make_case, write_case
-
-from isoalign.cli import main
 
 pytestmark = [pytest.mark.system, pytest.mark.timeless, pytest.mark.timeout(300)]
 
@@ -25,23 +22,6 @@ def run_program(output: Path, *arguments: str) -> tuple[int, dict, str]:
     command = [sys.executable, "-m", "isoalign.cli", "demo", "--json", "--output", str(output), *arguments]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     return judged(run.returncode, run.stdout, run.stderr)
-
-
-@pytest.fixture
-def run_demo(prepared_processes: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict, str]]:
-    """The same command in this process, its room of processes that have loaded their modules before."""
-
-    def run(output: Path, *arguments: str) -> tuple[int, dict, str]:
-        code = main(["demo", "--json", "--output", str(output), *arguments])
-        return judged(code, *capsys.readouterr())
-
-    return run
-
-
-def judged(code: int, out: str, err: str) -> tuple[int, dict, str]:
-    assert "Traceback" not in err, err
-    assert out, err
-    return code, json.loads(out), err
 
 
 def assert_truly_aligned(record: dict) -> None:

@@ -15,6 +15,7 @@ from isoalign.records import Outcome
 
 EXIT_CODES = {
     Outcome.ALIGNED: 0,
+    Outcome.ALIGNED_IN_PART: 0,
     Outcome.OUT_OF_TOLERANCE: 7,
     Outcome.HELD: 7,
     Outcome.MATCH_REFUSED: 6,
@@ -32,6 +33,7 @@ def demo(
     offset: Annotated[tuple[float, float, float, float, float, float] | None, Parameter(negative="")] = None,
     archive: Literal["embedded", "orthanc", "dcmtk"] = "embedded",
     in_room_ct: Annotated[bool, Parameter(negative="")] = False,
+    match: Literal["2d3d", "markers", "2d2d"] | None = None,
     config: Path | None = None,
     support_angle: float = 0.0,
     machine_errors: Annotated[bool, Parameter(negative="")] = False,
@@ -44,7 +46,8 @@ def demo(
 
     Without --case a head phantom is made; it needs no data. The patient on the couch has a hidden set-up error that
     only the simulated images tell. Approving the correction and moving the couch are two acts; the demo performs
-    both and says so. Ends with 0 when aligned, 7 when out of tolerance, or with the code of the error.
+    both and says so. Ends with 0 when aligned (as far as
+    the images tell), 7 when out of tolerance, or with the code of the error.
 
     Parameters
     ----------
@@ -63,6 +66,10 @@ def demo(
     in_room_ct
         Begin with a CT of a scanner in the room instead of a kV pair: it sends while its field is open, asks for
         storage commitment, and is matched to the planning CT (3D/3D).
+    match
+        How kV pairs are matched: 2d3d (to the whole CT), markers (implanted markers, which the made head phantom then
+        has) or 2d2d (to DRRs; one rotation is not told, and drawn errors turn by at most 0.5 degrees); as the
+        configuration says without it. After an in-room CT, 2d3d compares with that, the others with the planning CT.
     config
         Configuration of the room, room.toml; the defaults without it.
     support_angle
@@ -100,6 +107,7 @@ def demo(
         offset=offset,
         archive=archive,
         in_room_ct=in_room_ct,
+        match=match,
         config=config,
         support_angle_deg=support_angle,
         machine_errors=machine_errors,

@@ -62,6 +62,9 @@ def planned_pose(position: PatientPosition, beam: Beam) -> Pose[Fixed, DicomPati
 def plan_correction(match: Match, start: TableTopPosition, limits: CorrectionLimits) -> Correction:
     """The couch move that takes back the set-up error of an accepted match.
 
+    What the images do not tell (``match.not_available``) is as planned in the match; it moves nothing, and the
+    correction names it.
+
     Parameters
     ----------
     match : Match
@@ -90,7 +93,7 @@ def plan_correction(match: Match, start: TableTopPosition, limits: CorrectionLim
     desired = apply_correction(start, match.setup_error.inverse())
     limited = limit_and_recentre(desired, limits.travel)
     digest = hashlib.sha256(repr((start.values, desired.values, limited.target.values)).encode()).hexdigest()[:12]
-    return Correction(digest, start, desired, limited)
+    return Correction(digest, start, desired, limited, match.not_available)
 
 
 def require_accepted(match: Match) -> None:

@@ -111,7 +111,7 @@ class PositioningSession:
             _require_still(before, table_top)
         self._step(Event.IMAGE)
         match = await self._find(f"{purpose.value} match", self.matcher.match(radiographs))
-        self._take(ImagingPass(purpose, tuple(radiographs), match, table_top, self._matched_scan()))
+        self._take(ImagingPass(purpose, tuple(radiographs), match, table_top, self._matched_scan(match)))
         return match
 
     async def scan_and_match(self, scanner: InRoomCtPort) -> Match:
@@ -171,8 +171,13 @@ class PositioningSession:
     def _purpose(self) -> Purpose:
         return Purpose.VERIFICATION if self.state in {State.CORRECTED, State.VERIFIED} else Purpose.SETUP
 
-    def _matched_scan(self) -> InRoomScan | None:
-        """The in-room CT that radiographs are compared with: the last one whose own match was accepted."""
+    def _matched_scan(self, match: Match) -> InRoomScan | None:
+        """The in-room CT that radiographs were compared with: the last one whose own match was accepted.
+
+        Markers, and DRRs of a 2D/2D match, are those of the planning CT.
+        """
+        if match.kind != "2D/3D":
+            return None
         found = (one for one in reversed(self.passes) if not one.radiographs and one.match.verdict is Verdict.ACCEPTED)
         return next((one.scan for one in found), None)
 

@@ -14,7 +14,18 @@ from isoalign.records.patient import (
     Study,
     ToleranceTable,
 )
-from isoalign.records.positioning import Approval, AxisState, Correction, Match, Verdict, ViewQuality
+from isoalign.records.positioning import (
+    Approval,
+    AxisState,
+    Correction,
+    FoundMarker,
+    MarkerShadow,
+    MarkerState,
+    Match,
+    Verdict,
+    ViewQuality,
+    components_in_words,
+)
 from isoalign.records.session import (
     CouchMotion,
     ExportedObject,
@@ -39,10 +50,13 @@ __all__ = [
     "CouchMotion",
     "CtReference",
     "ExportedObject",
+    "FoundMarker",
     "ImagingPass",
     "InRoomScan",
     "InvalidRecord",
     "LeastClearance",
+    "MarkerShadow",
+    "MarkerState",
     "Match",
     "Outcome",
     "Patient",
@@ -64,5 +78,6 @@ __all__ = [
     "Verdict",
     "ViewQuality",
     "Volume",
+    "components_in_words",
     "frozen_array",
 ]

@@ -20,6 +20,8 @@ class Outcome(Enum):
     """How a session ended."""
 
     ALIGNED = "aligned"
+    ALIGNED_IN_PART = "aligned in part"
+    """Within tolerance as far as the last images tell; they do not tell everything."""
     OUT_OF_TOLERANCE = "out of tolerance"
     MATCH_REFUSED = "match refused"
     HELD = "held"

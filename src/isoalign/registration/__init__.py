@@ -34,13 +34,13 @@ from isoalign.registration.marker_image import ImageMarkers, ImageMarkerSettings
 from isoalign.registration.marker_match import (
     MarkerMatch,
     MarkerMatchSettings,
-    MarkerState,
     MatchedMarker,
     match_markers,
     match_shadows,
 )
 from isoalign.registration.marker_planned import PlannedMarkers, planned_markers
 from isoalign.registration.marker_rays import TrackedPoint, triangulate_track
+from isoalign.registration.marker_refine import RefinedMarkers, refined_markers
 from isoalign.registration.marker_shape import MarkerShape
 from isoalign.registration.match import check_capture, match_2d3d
 from isoalign.registration.one_view import OneViewMatch, match_one_view
@@ -72,7 +72,6 @@ __all__ = [
     "MarkerMatch",
     "MarkerMatchSettings",
     "MarkerShape",
-    "MarkerState",
     "MarkerTooSmall",
     "MarkersNotFound",
     "MaskRegion",
@@ -90,6 +89,7 @@ __all__ = [
     "PreparedScan",
     "PreparedVolume",
     "ReferenceImage",
+    "RefinedMarkers",
     "ScanAcceptanceLimits",
     "ScanFigures",
     "ScanMatch",
@@ -116,6 +116,7 @@ __all__ = [
     "planned_markers",
     "prepare",
     "prepare_scan",
+    "refined_markers",
     "triangulate_track",
     "warmup",
 ]

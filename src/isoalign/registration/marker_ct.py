@@ -28,6 +28,8 @@ from isoalign.registration.marker_shape import DEFAULT_SHAPE, MarkerShape
 
 MOST_BRIGHT_PART = 0.02
 """Of the volume; more is not markers."""
+LARGEST_EXPONENT = 20.0
+"""Of height and blur: no marker has such ones, and a fit that runs away stays finite."""
 LARGEST_PIXEL_PART = 2.0
 """Voxels may be so many times as wide, in the plane of the slices, as the marker is thick."""
 BLUR_MM = 1.2
@@ -266,9 +268,10 @@ def _hump(volume: Volume, arm_mm: Array, values: Array, start: Array, peak: floa
         p = np.append(p, np.linalg.eigh((share[:, None] * (arm_mm - middle)).T @ (arm_mm - middle))[1][:, 2])
 
     def difference(p: Array) -> Array:
-        spread_mm2 = own + np.array([0.1, 1.0, 1.0]) * np.exp(2.0 * p[5])
+        height, blur_mm = np.exp(np.minimum(p[4:6], LARGEST_EXPONENT))
+        spread_mm2 = own + np.array([0.1, 1.0, 1.0]) * blur_mm**2
         raised = blurred_line(arm_mm - p[:3], spread_mm2, half, p[6:])
-        model = np.clip(p[3] * contrast + np.exp(p[4]) * contrast * raised, floor, top)
+        model = np.clip(p[3] * contrast + height * contrast * raised, floor, top)
         return np.asarray((model - values) / contrast)
 
     weight = np.ones(len(values))
@@ -281,7 +284,7 @@ def _hump(volume: Volume, arm_mm: Array, values: Array, start: Array, peak: floa
         p = np.asarray(fit.x, dtype=np.float64)
         left = difference(p)
         weight = np.sqrt(1.0 / (1.0 + (left / max(2.5 * float(np.median(np.abs(left))), 0.02)) ** 2))
-    blur = float(np.exp(p[5]))
+    blur = float(np.exp(min(p[5], LARGEST_EXPONENT)))
     inner = np.linalg.norm(arm_mm - p[:3], axis=1) < 0.5 * (shape.extent_mm + BLUR_MM + spacing.max())
     part = float(np.sqrt(np.mean(left[inner] ** 2))) if inner.any() else np.inf
     jacobian = cast(Array, fit.jac)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from isoalign.geometry import (
     residual_of,
     rotation_angle_deg,
 )
-from isoalign.records import Match, Radiograph, Verdict, frozen_array
+from isoalign.records import MarkerState, Match, Radiograph, Verdict, frozen_array
 from isoalign.registration.errors import WrongNumberOfViews
 from isoalign.registration.marker_correspondence import (
     DEFAULT_REACH,
@@ -58,14 +57,6 @@ MOST_ITERATIONS = 30
 STEP_TOLERANCE = 1e-5
 RIVAL_MM = 1.0
 """Assignments that put the markers nearer to each other than this are the same place."""
-
-
-class MarkerState(Enum):
-    """What became of a planned marker."""
-
-    MATCHED = "matched"
-    MIGRATED = "migrated"
-    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)

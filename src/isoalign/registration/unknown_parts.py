@@ -45,4 +45,5 @@ def match_record(
         duration_s=duration_s,
         sigma_mm=sigma_mm,
         sigma_deg=sigma_deg,
+        not_available=missing,
     )

@@ -51,6 +51,7 @@ def session_summary(record: SessionRecord, report: Path | None = None) -> Group:
 
 _OUTCOME_STYLES = {
     Outcome.ALIGNED: ("✓", "green"),
+    Outcome.ALIGNED_IN_PART: ("✓", "yellow"),
     Outcome.OUT_OF_TOLERANCE: ("✗", "red"),
     Outcome.MATCH_REFUSED: ("✗", "red"),
     Outcome.HELD: ("‖", "yellow"),
@@ -96,17 +97,23 @@ def _residual_lines(record: SessionRecord) -> list[Text]:
     lines = []
     if setup is not None:
         found = setup.match.trusted_residual
-        error = "none" if found is None else f"{found.distance_mm:.2f} mm, {found.angle_deg:.2f}°"
-        lines.append(Text(f"set-up error found: {error}"))
-    residual = None if verification is None else verification.match.trusted_residual
-    if residual is not None:
-        tolerance = record.tolerance
-        lines.append(
-            Text(
-                f"residual, last images: {residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm, "
-                f"{residual.largest_axis_deg:.3f}° of {tolerance.angle_deg:g}°"
+        untold = setup.match.untold_in_words
+        if found is None:
+            lines.append(Text("set-up error found: none"))
+        elif untold:
+            lines.append(
+                Text(f"set-up error found: {found.distance_mm:.2f} mm; not available, not corrected: {untold}")
             )
-        )
+        else:
+            lines.append(Text(f"set-up error found: {found.distance_mm:.2f} mm, {found.angle_deg:.2f}°"))
+    residual = None if verification is None else verification.match.trusted_residual
+    if verification is not None and residual is not None:
+        tolerance, untold = record.tolerance, verification.match.untold_in_words
+        angle_deg = verification.match.largest_told_angle_deg
+        words = [f"{residual.distance_mm:.2f} mm of {tolerance.distance_mm:g} mm"]
+        words += [] if angle_deg is None else [f"{angle_deg:.3f}° of {tolerance.angle_deg:g}°"]
+        words += [f"not available: {untold}"] if untold else []
+        lines.append(Text(f"residual, last images: {', '.join(words)}"))
     if record.truth is not None:
         true = record.truth.remaining
         lines.append(Text(f"residual, true:        {true.distance_mm:.2f} mm, {true.largest_axis_deg:.3f}°"))

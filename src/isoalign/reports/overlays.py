@@ -14,6 +14,24 @@ CHECKERS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class MarkerMark:
+    """A planned marker in a picture: a cross where the panel's pose puts it, a ring where it was found.
+
+    Attributes
+    ----------
+    state : str
+        "matched", "migrated" or "missing".
+    cross, ring : (float, float)
+        Column and row in picture pixels; the ring is None where nothing was found.
+    """
+
+    name: str
+    state: str
+    cross: tuple[float, float]
+    ring: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One pair of pictures with what is drawn on it; positions in picture pixels.
 
@@ -42,6 +60,7 @@ class Panel:
     scale_bar: float
     checks: tuple[tuple[float, float, float, float], ...]
     sides: Mapping[str, str]
+    markers: tuple[MarkerMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,7 @@ def overlay(
     isocentre: tuple[float, float],
     scale_bar: float,
     sides: Mapping[str, str],
+    markers: tuple[MarkerMark, ...] = (),
 ) -> Panel:
     """A panel of the picture of the day and the picture that the planning CT predicts, both grey and of one size."""
     measured, expected = pictures
@@ -94,6 +114,7 @@ def overlay(
         scale_bar=scale_bar,
         checks=_checks(rows, columns),
         sides=sides,
+        markers=markers,
     )
 
 

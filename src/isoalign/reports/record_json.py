@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from isoalign.geometry import AXES, Representation, RigidResidual, TableTopPosition
+from isoalign.geometry.observability import COMPONENTS
 from isoalign.records import Correction, CouchMotion, ImagingPass, Match, Radiograph, SessionRecord
 from isoalign.reports.wording import AXIS_WORDS, SHORT_REPRESENTATION
 
 SCHEMA = "isoalign.session/1"
+JSON_NAMES = dict(
+    zip(COMPONENTS, ("x_mm", "y_mm", "z_mm", "pitch_deg", "roll_deg", "patient_support_angle_deg"), strict=True)
+)
 
 Json = dict[str, Any]
 
@@ -35,7 +39,7 @@ def record_to_json(record: SessionRecord) -> Json:
         "machine": record.machine,
         "patient_position": record.patient_position,
         "tolerance": {"distance_mm": record.tolerance.distance_mm, "angle_deg": record.tolerance.angle_deg},
-        "residual": None if residual is None else residual_to_json(residual),
+        "residual": None if verification is None else _trusted_to_json(verification.match),
         "within_tolerance": None if residual is None else record.tolerance.accepts(residual),
         "passes": [_pass(one) for one in record.passes],
         "correction": None if record.correction is None else _correction(record.correction),
@@ -173,9 +177,29 @@ def _match(match: Match) -> Json:
         "converged": match.converged,
         "iterations": match.iterations,
         "duration_s": match.duration_s,
-        "setup_error": None if match.trusted_residual is None else residual_to_json(match.trusted_residual),
+        "setup_error": _trusted_to_json(match),
+        "not_available": list(match.not_available),
         "sigma_mm": [float(value) for value in match.sigma_mm],
         "sigma_deg": [float(value) for value in match.sigma_deg],
+        "markers": [
+            {
+                "name": one.name,
+                "state": one.state.value,
+                "planned_mm": [float(value) for value in one.planned_mm],
+                "distance_mm": one.distance_mm,
+                "gap_mm": one.gap_mm,
+                "shadows": [
+                    {
+                        "imager": shadow.imager,
+                        "planned_px": list(shadow.planned_px),
+                        "expected_px": list(shadow.expected_px),
+                        "found_px": None if shadow.found_px is None else list(shadow.found_px),
+                    }
+                    for shadow in one.shadows
+                ],
+            }
+            for one in match.markers
+        ],
         "views": [
             {
                 "imager": view.imager,
@@ -187,6 +211,18 @@ def _match(match: Match) -> Json:
     }
 
 
+def _trusted_to_json(match: Match) -> Json | None:
+    """The set-up error of an accepted match; null for what the images do not tell, and for what depends on it."""
+    if match.trusted_residual is None:
+        return None
+    facts = residual_to_json(match.trusted_residual)
+    for name in match.not_available:
+        facts[JSON_NAMES[name]] = None
+    if any(name.endswith("_deg") for name in match.not_available):
+        facts["angle_deg"], facts["largest_axis_deg"] = None, match.largest_told_angle_deg
+    return facts
+
+
 def _correction(correction: Correction) -> Json:
     return {
         "correction_id": correction.correction_id,
@@ -194,5 +230,6 @@ def _correction(correction: Correction) -> Json:
         "desired": both_representations(correction.desired),
         "target": both_representations(correction.target),
         "limited_axes": list(correction.limited.limited_axes),
+        "not_corrected": list(correction.not_corrected),
         "remaining": residual_to_json(correction.limited.remaining),
     }

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from isoalign.geometry import Representation, RigidResidual, TableTopPosition
+from isoalign.geometry.observability import COMPONENTS
 from isoalign.records import ImagingPass, Match, Outcome, SessionRecord
 from isoalign.reports.files import write_whole
 from isoalign.reports.views import SCALE_BAR_MM, imager_views, reference_panels
@@ -28,6 +29,7 @@ from isoalign.reports.wording import (
 
 HEADLINES = {
     Outcome.ALIGNED: ("good", "✓", "Aligned"),
+    Outcome.ALIGNED_IN_PART: ("warn", "✓", "Aligned as far as the images tell"),
     Outcome.OUT_OF_TOLERANCE: ("bad", "✗", "Out of tolerance"),
     Outcome.MATCH_REFUSED: ("bad", "✗", "Match refused, the couch was not moved"),
     Outcome.HELD: ("warn", "‖", "Held"),
@@ -86,6 +88,8 @@ def session_report_html(record: SessionRecord) -> str:
             positions=[_position_table(record, representation) for representation in SHORT_REPRESENTATION],
             patient_words=_patient_words(record),
             limited=_limited(record),
+            not_corrected=_not_corrected(record),
+            markers=_markers(record),
             motions=_motions(record),
             views=imager_views(record),
             references=reference_panels(record),
@@ -120,10 +124,11 @@ def _gauges(record: SessionRecord, final: Match | None) -> list[Row]:
     residual, tolerance = None if final is None else final.trusted_residual, record.tolerance
     if residual is None:
         return []
-    return [
-        _gauge("Displacement at the isocentre", residual.distance_mm, tolerance.distance_mm, " mm", 2),
-        _gauge("Largest rotation about a table axis", residual.largest_axis_deg, tolerance.angle_deg, "°", 3),
-    ]
+    gauges = [_gauge("Displacement at the isocentre", residual.distance_mm, tolerance.distance_mm, " mm", 2)]
+    angle_deg = None if final is None else final.largest_told_angle_deg
+    if angle_deg is not None:
+        gauges.append(_gauge("Largest rotation about a table axis", angle_deg, tolerance.angle_deg, "°", 3))
+    return gauges
 
 
 def _gauge(label: str, value: float, limit: float, unit: str, digits: int) -> Row:
@@ -149,35 +154,51 @@ def axis_values(residual: RigidResidual) -> tuple[float, ...]:
 
 def _residual_rows(first: Match, final: Match | None) -> list[Row]:
     """Six rows: the set-up error with its direction in words and the fit's standard deviation, and the residual."""
-    found, found_sigmas = _trusted_values(first), _sigmas(first)
-    left, left_sigmas = _trusted_values(final), _sigmas(final)
+    found, found_sigmas = told_values(first), told_sigmas(first)
+    left, left_sigmas = told_values(final), told_sigmas(final)
     return [
         {
             "label": words.label,
             "unit": words.unit,
-            "value": _shown(None if found is None else found[index], words.unit),
-            "sigma": "–" if found_sigmas is None else plain(found_sigmas[index], words.unit),
-            "direction": "not found"
-            if found is None
-            else direction_words(words.axis, found[index]).replace("no change", "as planned"),
-            "residual": _shown(None if left is None else left[index], words.unit),
-            "residual_sigma": "–" if left_sigmas is None else plain(left_sigmas[index], words.unit),
+            "value": _shown(found[index], words.unit),
+            "sigma": _plain(found_sigmas[index], words.unit),
+            "direction": lies_in_words(first, index),
+            "residual": _shown(left[index], words.unit),
+            "residual_sigma": _plain(left_sigmas[index], words.unit),
         }
         for index, words in enumerate(AXIS_WORDS)
     ]
 
 
-def _trusted_values(match: Match | None) -> tuple[float, ...] | None:
-    """A match that was not accepted has found no position: nothing is shown that could be taken for one."""
+def told_values(match: Match | None) -> tuple[float | None, ...]:
+    """The set-up error in the order of :data:`isoalign.geometry.AXES`; None for what is not told.
+
+    A match that was not accepted has found no position: nothing is shown that could be taken for one.
+    """
     residual = None if match is None else match.trusted_residual
-    return None if residual is None else axis_values(residual)
+    if match is None or residual is None:
+        return (None,) * len(AXIS_WORDS)
+    return _told(match, axis_values(residual))
 
 
-def _sigmas(match: Match | None) -> tuple[float, ...] | None:
+def told_sigmas(match: Match | None) -> tuple[float | None, ...]:
+    """One standard deviation of each of :func:`told_values`."""
     if match is None or match.trusted_residual is None:
-        return None
+        return (None,) * len(AXIS_WORDS)
     # about the fixed axes X, Y, Z, which are those of pitch, roll and support angle for small angles
-    return tuple(float(value) for value in (*match.sigma_mm, *match.sigma_deg))
+    return _told(match, tuple(float(value) for value in (*match.sigma_mm, *match.sigma_deg)))
+
+
+def _told(match: Match, values: tuple[float, ...]) -> tuple[float | None, ...]:
+    return tuple(None if name in match.not_available else value for name, value in zip(COMPONENTS, values, strict=True))
+
+
+def lies_in_words(match: Match, index: int) -> str:
+    """Which way the patient lies wrong along one of :data:`isoalign.geometry.AXES`."""
+    value = told_values(match)[index]
+    if value is not None:
+        return direction_words(AXIS_WORDS[index].axis, value).replace("no change", "as planned")
+    return "not found" if match.trusted_residual is None else "not available from these images"
 
 
 def _position_table(record: SessionRecord, representation: Representation) -> Row:
@@ -217,6 +238,10 @@ def _shown(value: float | None, unit: str) -> str:
     return "–" if value is None else signed(value, unit)
 
 
+def _plain(value: float | None, unit: str) -> str:
+    return "–" if value is None else plain(value, unit)
+
+
 def _patient_words(record: SessionRecord) -> str:
     directions = patient_directions(record.patient_position)
     parts = [f"{axis} + is towards the patient’s {plus}" for axis, (plus, _) in directions.items()]
@@ -232,6 +257,35 @@ def _limited(record: SessionRecord) -> str:
         f"The couch cannot turn as far as wanted ({names}); the target was limited and re-centred, which leaves a "
         f"rotation of {limited.remaining.angle_deg:.3f}° and {limited.remaining.distance_mm:.2f} mm at the isocentre."
     )
+
+
+def _not_corrected(record: SessionRecord) -> str:
+    if record.correction is None or not record.correction.not_corrected:
+        return ""
+    untold = record.correction.not_corrected_in_words
+    return f"The images do not tell everything: {untold} was not corrected, and stays as it is."
+
+
+def _markers(record: SessionRecord) -> list[Row]:
+    """A table for the last marker match before and after the correction."""
+    passes = ((record.setup_pass, "First pair"), (record.verification_pass, "Second pair"))
+    return [
+        {
+            "title": _images(one, pair),
+            "note": "" if one.match.trusted_residual is not None else "the match was not accepted",
+            "rows": [
+                {
+                    "name": marker.name,
+                    "state": marker.state.value,
+                    "distance": _plain(marker.distance_mm, "mm"),
+                    "gap": _plain(marker.gap_mm, "mm"),
+                }
+                for marker in one.match.markers
+            ],
+        }
+        for one, pair in passes
+        if one is not None and one.match.markers
+    ]
 
 
 def _timeline(record: SessionRecord) -> list[Row]:
@@ -272,15 +326,15 @@ def _truth(record: SessionRecord, first: Match | None, final: Match | None) -> R
         return None
     hidden, remaining = record.truth.hidden, record.truth.remaining
     columns = [axis_values(hidden), axis_values(remaining)]
-    found, measured = _trusted_values(first), _trusted_values(final)
+    found, measured = told_values(first), told_values(final)
     rows = [
         {
             "label": words.label,
             "unit": words.unit,
             "hidden": signed(columns[0][index], words.unit),
-            "found": _shown(None if found is None else found[index], words.unit),
+            "found": _shown(found[index], words.unit),
             "remaining": signed(columns[1][index], words.unit),
-            "measured": _shown(None if measured is None else measured[index], words.unit),
+            "measured": _shown(measured[index], words.unit),
         }
         for index, words in enumerate(AXIS_WORDS)
     ]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from isoalign.geometry import Array, ProjectionGeometry
 from isoalign.records import Match, Radiograph, SessionRecord, ViewQuality
-from isoalign.reports.overlays import Panel, PlainPanel, overlay, plain_panel
+from isoalign.reports.overlays import MarkerMark, Panel, PlainPanel, overlay, plain_panel
 from isoalign.reports.pictures import grey, matched_greys, reduced
 
 LONGEST_SIDE = 560
@@ -37,7 +37,12 @@ def imager_views(record: SessionRecord) -> list[ImagerView]:
         return []
     keys = (f"p{number}" for number in count())
     if not first.radiographs and last is not None:
-        where = "image of the verification, DRR of the in-room CT where the couch has carried it"
+        where = "image of the verification, DRR "
+        where += (
+            "where the plan wants the patient"
+            if last.scan is None
+            else "of the in-room CT where the couch has carried it"
+        )
         return [
             ImagerView(
                 f"Imager {view.imager}",
@@ -161,6 +166,29 @@ def _panel(
         isocentre=isocentre,
         scale_bar=bar_px,
         sides=_sides(geometry, match, columns),
+        markers=_markers(match, view.imager, geometry, columns, start=start),
+    )
+
+
+def _markers(
+    match: Match, imager: str, geometry: ProjectionGeometry, columns: int, *, start: bool
+) -> tuple[MarkerMark, ...]:
+    """The planned markers in a panel, where its DRR has them, and where they were found."""
+    factor = geometry.grid.columns / columns
+
+    def at(place: tuple[float, float]) -> tuple[float, float]:
+        return (place[0] + 0.5) / factor, (place[1] + 0.5) / factor
+
+    return tuple(
+        MarkerMark(
+            one.name,
+            one.state.value,
+            at(shadow.planned_px if start else shadow.expected_px),
+            None if shadow.found_px is None else at(shadow.found_px),
+        )
+        for one in match.markers
+        for shadow in one.shadows
+        if shadow.imager == imager
     )
 
 

@@ -38,6 +38,8 @@ STALE_AFTER_S = 0.15
 """An older read-back is not a position any more."""
 
 ProgressCallback = Callable[[str, float | None], None]
+Progress = Callable[[float, str], None]
+Cancelled = Callable[[], bool]
 
 
 class DaemonCouch:
@@ -225,6 +227,21 @@ class DaemonImagers:
         return even_counts(correction(image.pixels, read_s))
 
 
+async def in_worker_thread(work: Callable[[Progress, Cancelled], Match], on_progress: ProgressCallback) -> Match:
+    """Run a match beside the event loop; it is told when whoever waits for it is cancelled."""
+    loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
+
+    def progress(fraction: float, text: str) -> None:
+        loop.call_soon_threadsafe(on_progress, text, fraction)
+
+    try:
+        return await asyncio.to_thread(work, progress, cancelled.is_set)
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise
+
+
 class VolumeMatcher:
     """Matches radiographs to the planning CT, in a worker thread whose kernels leave the interpreter free."""
 
@@ -239,19 +256,8 @@ class VolumeMatcher:
         """See :class:`isoalign.positioning.MatcherPort`; ``planned`` for once instead of the usual one."""
         from isoalign.registration import match_2d3d
 
-        loop = asyncio.get_running_loop()
-        cancelled = threading.Event()
+        def work(progress: Progress, cancelled: Cancelled) -> Match:
+            where = planned or self._planned
+            return match_2d3d(self._prepared, radiographs, where, progress=progress, cancelled=cancelled)
 
-        def progress(fraction: float, text: str) -> None:
-            loop.call_soon_threadsafe(self._on_progress, text, fraction)
-
-        def work() -> Match:
-            return match_2d3d(
-                self._prepared, radiographs, planned or self._planned, progress=progress, cancelled=cancelled.is_set
-            )
-
-        try:
-            return await asyncio.to_thread(work)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+        return await in_worker_thread(work, self._on_progress)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +14,28 @@ import numpy.typing as npt
 from isoalign.dicom.media import read_case_folder, read_ct_folder
 from isoalign.dicom.node import Peer, require_stored, send
 from isoalign.dicom.objects import (
+    CaseDatasets,
     Dataset,
     Series,
     build_case,
     build_drr_image,
     read_plan,
+    read_structure_set,
     read_volume,
     spacing_advice,
     write_file,
 )
 from isoalign.dicom.objects.common import read_patient, read_study
 from isoalign.dicom.objects.files import read_file
-from isoalign.geometry import ProjectionGeometry
-from isoalign.records import Patient, Plan, Volume
-from isoalign.room.settings import PeerSettings
+from isoalign.geometry import Array, DicomPatient, Fixed, Pose, ProjectionGeometry, TableTopPosition
+from isoalign.positioning import planned_pose
+from isoalign.records import Patient, Plan, StructureSet, Volume
+from isoalign.room.kv_matchers import PatientToMatch, markers_of
+from isoalign.room.settings import KvMatchSettings, PeerSettings
+from isoalign.room.simulation import Implant, PatientOnCouch
+
+if TYPE_CHECKING:
+    from isoalign.simulators.marker_head import MarkerHead
 
 ProgressCallback = Callable[[str, float | None], None]
 
@@ -46,31 +55,99 @@ class Case:
         The CT, for the virtual patient; the room gets its own over DICOM.
     datasets : callable
         Reads every object of the case, one by one.
+    body : Volume or None
+        What X-rays see of the virtual patient in place of the CT, where its CT holds metal that ``implants`` are.
+    implants : tuple of Implant
+        Metal in the virtual patient.
     """
 
     plan: Plan
     structure_set_uid: str | None
     volume: Volume
+    structure_set: StructureSet
     datasets: Callable[[], Iterator[Dataset]]
     count: int
     warnings: tuple[str, ...] = ()
+    body: Volume | None = None
+    implants: tuple[Implant, ...] = ()
+
+    def on_couch(
+        self, planned: Pose[Fixed, DicomPatient], setup: TableTopPosition, error: Pose[Fixed, Fixed]
+    ) -> PatientOnCouch:
+        """The virtual patient, wrong by ``error`` (about the isocentre) with the couch at ``setup``."""
+        volume = self.volume if self.body is None else self.body
+        return PatientOnCouch.with_setup_error(volume, planned, setup, error, self.implants)
 
 
-def builtin_case(patient_support_angle_deg: float = 0.0) -> Case:
-    """The procedural head phantom as DICOM objects, planned at an angle of the patient support."""
+def case_of(objects: CaseDatasets, *, body: Volume | None = None, implants: tuple[Implant, ...] = ()) -> Case:
+    """Objects in memory as a case."""
+    structures = read_structure_set(objects.structure_set).structure_set
+    plan, count = read_plan(objects.plan), len(objects.all)
+    return Case(plan, None, objects.volume, structures, lambda: iter(objects.all), count, body=body, implants=implants)
+
+
+def builtin_case(patient_support_angle_deg: float = 0.0, *, gold_markers: bool = False) -> Case:
+    """The procedural head phantom as DICOM objects, planned at an angle of the patient support.
+
+    With ``gold_markers`` it has implanted markers that kV images show.
+    """
+    if gold_markers:
+        from isoalign.simulators.marker_head import marker_head
+
+        return marker_case(marker_head(), patient_support_angle_deg)
     from isoalign.simulators.phantom import head_phantom
 
     phantom = head_phantom()
+    return case_of(
+        build_case(
+            phantom.volume,
+            phantom.structures,
+            phantom.isocentre_mm,
+            patient=PHANTOM_PATIENT,
+            created_at=datetime.now(UTC),
+            label="HEAD PHANTOM",
+            patient_support_angle_deg=patient_support_angle_deg,
+        )
+    )
+
+
+def marker_case(head: MarkerHead, patient_support_angle_deg: float = 0.0) -> Case:
+    """A head with markers as DICOM objects; the virtual patient has them as balls of gold where they truly are."""
     objects = build_case(
-        phantom.volume,
-        phantom.structures,
-        phantom.isocentre_mm,
+        head.volume,
+        head.structures,
+        head.isocentre_mm,
         patient=PHANTOM_PATIENT,
         created_at=datetime.now(UTC),
-        label="HEAD PHANTOM",
+        label="GOLD MARKERS",
         patient_support_angle_deg=patient_support_angle_deg,
     )
-    return Case(read_plan(objects.plan), None, objects.volume, lambda: iter(objects.all), len(objects.all))
+    implants = _balls(head.centres_mm, head.diameter_mm, head.attenuation_per_mm)
+    return case_of(objects, body=head.body, implants=implants)
+
+
+def with_gold_markers(case: Case, settings: KvMatchSettings) -> Case:
+    """A case whose virtual patient has a ball of gold where the CT shows a marker of the structure set.
+
+    The voxels of a CT show a marker too thick and too faint for X-ray images. A case whose metal is known is left as it
+    is.
+
+    Raises
+    ------
+    NoPlannedMarkers, InputDataError
+    """
+    if case.implants:
+        return case
+    from isoalign.registration import MarkerShape
+    from isoalign.simulators.marker_images import GOLD_PER_MM
+
+    shape = MarkerShape(settings.marker_diameter_mm, settings.marker_length_mm)
+    points_mm = markers_of(case.structure_set, case.volume, shape).markers.points_mm
+    return replace(case, implants=_balls(points_mm, shape.diameter_mm, GOLD_PER_MM))
+
+
+def _balls(centres_mm: Array, diameter_mm: float, mu_per_mm: float) -> tuple[Implant, ...]:
+    return tuple(Implant((float(x), float(y), float(z)), 0.5 * diameter_mm, mu_per_mm) for x, y, z in centres_mm)
 
 
 def read_case(folder: Path, *, plan: str | None = None, structure_set: str | None = None) -> Case:
@@ -87,10 +164,19 @@ def read_case(folder: Path, *, plan: str | None = None, structure_set: str | Non
         files.plan,
         files.structure_set.sop_instance_uid if files.named_structure_set else None,
         volume,
+        files.structure_set,
         files.datasets,
         len(files.files),
         (*files.warnings, *spacing_advice(volume)),
     )
+
+
+def patient_to_match(case: Case, beam_number: int | None = None) -> PatientToMatch:
+    """What kV pairs of the patient of a case are compared with, for a beam; the first one by default."""
+    from isoalign.registration import prepare
+
+    planned = planned_pose(case.plan.patient_position, case.plan.beam(beam_number))
+    return PatientToMatch(prepare(case.volume), case.volume, case.structure_set, planned)
 
 
 def store_case(case: Case, archive: PeerSettings, on_progress: ProgressCallback) -> int:

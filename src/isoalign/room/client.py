@@ -37,6 +37,8 @@ class RoomClient:
         ----------
         progress : callable, optional
             Called as ``progress(step, text, fraction)``.
+        **parameters
+            Of the act; ``image_and_match`` takes ``match``: "2d3d", "markers" or "2d2d" for this pair.
         """
         async with aclosing(self._ipc.stream(name, **parameters)) as events:
             async for event in events:

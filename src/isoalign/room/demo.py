@@ -26,15 +26,16 @@ from isoalign.geometry import (
     setup_error,
 )
 from isoalign.positioning import planned_pose, setup_position
-from isoalign.records import SessionRecord, SimulationTruth
+from isoalign.records import SessionRecord, SimulationTruth, components_in_words
 from isoalign.room.archives import ArchiveKind
 from isoalign.room.calibration import load_calibration
-from isoalign.room.cases import Case, builtin_case, read_case, store_case
+from isoalign.room.cases import Case, builtin_case, read_case, store_case, with_gold_markers
 from isoalign.room.clearance import example_clearance
 from isoalign.room.client import RoomClient
 from isoalign.room.demo_calibration import MachineErrors, calibrate_room, machine_errors
 from isoalign.room.in_room_ct import FIELD_OPEN
-from isoalign.room.settings import RoomSettings, StorageSettings, load_settings
+from isoalign.room.kv_matchers import IN_WORDS
+from isoalign.room.settings import MatchMethod, RoomSettings, StorageSettings, load_settings
 from isoalign.room.simulated_scanner import SimulatedScanner, with_simulated_scanner
 from isoalign.room.simulation import PatientOnCouch, SimulatedRoom
 
@@ -43,6 +44,8 @@ OnEvent = Callable[[str, str, float | None], None]
 
 HIDDEN_ERROR_MM = 10.0
 HIDDEN_ERROR_DEG = 3.0
+HIDDEN_DEG: dict[MatchMethod, float] = {"2d3d": HIDDEN_ERROR_DEG, "markers": HIDDEN_ERROR_DEG, "2d2d": 0.5}
+"""Largest drawn turn about an axis. A 2D/2D match models no turns out of the images, and does not tell one of three."""
 PARKED_OFFSET_MM = (35.0, -120.0, -60.0)
 USER = "demo"
 
@@ -67,6 +70,9 @@ class DemoOptions:
         Whether imagers and couch stand and move otherwise than the room believes.
     calibrate : bool
         Whether imagers and couch are calibrated before, and the room works with the records.
+    match : str or None
+        How kV pairs are matched: "2d3d", "markers" or "2d2d"; None as the configuration says. For "markers" the made
+        head phantom has implanted markers.
     """
 
     output: Path
@@ -81,15 +87,18 @@ class DemoOptions:
     support_angle_deg: float = 0.0
     machine_errors: bool = False
     calibrate: bool = False
+    match: MatchMethod | None = None
 
 
-def hidden_error(seed: int, offset: tuple[float, ...] | None) -> Pose[Fixed, Fixed]:
+def hidden_error(
+    seed: int, offset: tuple[float, ...] | None, largest_deg: float = HIDDEN_ERROR_DEG
+) -> Pose[Fixed, Fixed]:
     """The set-up error that is planted: the given one, or one drawn from the seed."""
     if offset is not None:
         return setup_error(*offset)
     rng = np.random.default_rng([seed, 0x15CA])
     shift = rng.uniform(-HIDDEN_ERROR_MM, HIDDEN_ERROR_MM, 3)
-    turn = rng.uniform(-HIDDEN_ERROR_DEG, HIDDEN_ERROR_DEG, 3)
+    turn = rng.uniform(-largest_deg, largest_deg, 3)
     return setup_error(*(float(value) for value in (*shift, *turn)))
 
 
@@ -118,6 +127,10 @@ class _Demonstration:
                 "clearance": base.clearance or example_clearance(),
             }
         )
+        if options.match is not None:
+            match = base.match.model_copy(update={"method": options.match})
+            self._settings = self._settings.model_copy(update={"match": match})
+        self._method = self._settings.match.method
         if options.in_room_ct:
             self._settings = with_simulated_scanner(self._settings)
         self._patient: PatientOnCouch | None = None
@@ -133,8 +146,8 @@ class _Demonstration:
         self._channels = load_calibration(self._settings, SystemClock().utc()).channels
         planned = planned_pose(case.plan.patient_position, case.plan.beam())
         setup = setup_position(case.plan.beam(), self._settings.session_settings().default_setup)
-        error = hidden_error(self._options.seed, self._options.offset)
-        patient = PatientOnCouch.with_setup_error(case.volume, planned, setup, error)
+        error = hidden_error(self._options.seed, self._options.offset, HIDDEN_DEG[self._method])
+        patient = case.on_couch(planned, setup, error)
         self._patient = patient
         with SimulatedRoom(
             self._settings,
@@ -168,11 +181,14 @@ class _Demonstration:
 
     def _prepare_case(self) -> Case:
         if self._options.case is None:
-            self._say("begin", "Making a head phantom", None)
-            case = builtin_case(self._options.support_angle_deg)
+            markers = self._method == "markers"
+            self._say("begin", "Making a head phantom" + (" with implanted markers" if markers else ""), None)
+            case = builtin_case(self._options.support_angle_deg, gold_markers=markers)
         else:
             self._say("begin", f"Reading {self._options.case}", None)
             case = read_case(self._options.case, plan=self._options.plan, structure_set=self._options.structure_set)
+            if self._method == "markers":
+                case = with_gold_markers(case, self._settings.match)
         self._say("done", f"{case.plan.label}: {case.volume.hounsfield.shape[0]} CT slices", None)
         for warning in case.warnings:
             self._say("note", warning, None)
@@ -222,22 +238,28 @@ class _Demonstration:
         if self._options.in_room_ct:
             found = await self._scan(room, client, case)
         else:
-            found = await self._act(client, "Orthogonal kV pair and 2D/3D match", "image_and_match")
+            found = await self._act(client, f"Orthogonal kV pair and {IN_WORDS[self._method]}", "image_and_match")
         self._say("done", _found_in_words(found), None)
         correction = found["correction"]
         self._say("note", "target  IEC 61217            " + _six(correction["target_iec"]), None)
         self._say("note", "        Isocentric Standard  " + _six(correction["target_isocentric"]), None)
         if correction["limited_axes"]:
             self._say("note", f"limited and re-centred: {', '.join(correction['limited_axes'])}", None)
+        if correction["not_corrected"]:
+            untold = components_in_words(tuple(correction["not_corrected"]))
+            self._say("note", f"not available from these images, and not corrected: {untold}", None)
         await self._act(client, "Approve (first act)", "approve", correction_id=correction["id"], user=USER)
         self._say("done", f"correction {correction['id']} approved by '{USER}'; nothing has moved", None)
         moved = await self._move(room, client, "Move (second act)", "move")
         self._say("done", "", None)
         self._say_clearance(moved)
-        pair = "kV pair and match to the in-room CT" if self._options.in_room_ct else "Second kV pair and match"
+        with_day = self._options.in_room_ct and self._method == "2d3d"
+        pair = "kV pair and match to the in-room CT" if with_day else "Second kV pair and match"
         proof = await self._act(client, pair, "image_and_match")
-        verdict = "within" if proof["within_tolerance"] else "OUT OF"
-        self._say("done", f"residual {_found_in_words(proof)}: {verdict} tolerance", None)
+        verdict = ("within" if proof["within_tolerance"] else "OUT OF") + " tolerance"
+        if proof["not_available"]:
+            verdict += " as far as the images tell"
+        self._say("done", f"residual {_found_in_words(proof)}: {verdict}", None)
         sent = await self._act(client, "Images and Spatial Registrations to the archive (C-STORE)", "close")
         self._say("done", f"{len(sent['objects'])} objects" + (sent["waiting"] and f"; {sent['waiting']}"), None)
 
@@ -340,10 +362,11 @@ def _told(record: SessionRecord) -> TableTopPosition | None:
 
 def _found_in_words(found: dict[str, Any]) -> str:
     x, y, z = found["translation_mm"]
-    return (
-        f"lateral {x:+.2f}, longitudinal {y:+.2f}, vertical {z:+.2f} mm; "
-        f"pitch {found['pitch_deg']:+.2f}, roll {found['roll_deg']:+.2f}, yaw {found['yaw_deg']:+.2f} deg"
+    turns = (
+        f"{axis} " + ("not available" if f"{axis}_deg" in found["not_available"] else f"{found[f'{axis}_deg']:+.2f}")
+        for axis in ("pitch", "roll", "yaw")
     )
+    return f"lateral {x:+.2f}, longitudinal {y:+.2f}, vertical {z:+.2f} mm; {', '.join(turns)} deg"
 
 
 def _six(values: list[float]) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -24,13 +24,15 @@ from isoalign.clock import SystemClock
 from isoalign.devices.client import DeviceClient
 from isoalign.devices.status import DIRECT, NORMAL
 from isoalign.errors import RemoteError
-from isoalign.geometry import ProjectionGeometry, TableTopPosition, fixed_from_table
-from isoalign.positioning import MoveProgress
-from isoalign.records import Radiograph, Technique
+from isoalign.geometry import Fixed, Pose, ProjectionGeometry, TableTopPosition, fixed_from_table, setup_error
+from isoalign.positioning import MoveProgress, planned_pose
+from isoalign.records import Match, Radiograph, Technique
 from isoalign.room.adapters import DaemonCouch, DaemonImagers
 from isoalign.room.beam_images import read_beam_images
 from isoalign.room.calibration import ALL_RECORDS, load_calibration
+from isoalign.room.cases import Case, builtin_case, patient_to_match, read_case
 from isoalign.room.errors import SettingsInvalid
+from isoalign.room.kv_matchers import KvMatcher, PatientToMatch
 from isoalign.room.processes import ProcessGroup
 from isoalign.room.settings import RoomSettings, load_settings
 from isoalign.room.simulation import Ball, CouchErrors, ImagerMisalignment, SimulatedRoom, start_daemon
@@ -49,7 +51,8 @@ CUBE = "cube"
 EMPTY = "empty"
 TWO_BALLS = "two-balls"
 OPEN_FIELD = "open-field"
-SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE, OPEN_FIELD)
+MARKERS = "markers"
+SCENES = (EMPTY, BALL_BEARING, TWO_BALLS, CUBE, OPEN_FIELD, MARKERS)
 TWO_BALLS_MM = ((4.0, -6.0, 3.0), (58.0, 27.0, -9.0))
 """Where they are with the couch at its set-up position, fixed frame: one near the axis, one far from it."""
 STEEL_MU_PER_MM = 0.95
@@ -73,8 +76,9 @@ def open_room(
         ``room.toml`` of the room; the built-in example without it.
     scene : str, optional
         Simulate the machines, with this on the couch: "empty", "ball-bearing" (a phantom of 24 balls for the imagers),
-        "two-balls" (for the axis of the couch), "cube" (for the daily check) or "open-field" (not even a couch top in
-        the X-rays, for the panels). Without it the machines that the configuration names are driven.
+        "two-balls" (for the axis of the couch), "cube" (for the daily check), "open-field" (not even a couch top in
+        the X-rays, for the panels) or "markers" (a head with implanted markers, a little off its planned place, drawn
+        from the seed). Without it the machines that the configuration names are driven.
     seed : int
         Of the simulated noise.
     misalignments : mapping of imager name to ImagerMisalignment, optional
@@ -128,6 +132,7 @@ class Room:
         calibration = load_calibration(settings, SystemClock().utc(), use=records)
         self._stack = ExitStack()
         self.simulation: SimulatedRoom | None = None
+        self._case: Case | None = None
         folder = Path(tempfile.mkdtemp(prefix="isoalign-"))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
@@ -156,6 +161,65 @@ class Room:
         """One image of every imager, with the couch at rest."""
         chosen = technique or self.settings.technique.technique()
         return tuple(self._run(self._imagers.acquire(chosen)))
+
+    def patient(
+        self,
+        folder: Path | str | None = None,
+        *,
+        plan: str | None = None,
+        structure_set: str | None = None,
+        beam: int | None = None,
+    ) -> PatientToMatch:
+        """The patient of a folder of DICOM files, ready to be matched; without one, the head of the scene "markers".
+
+        Parameters
+        ----------
+        folder : path, optional
+            With a plan, its structure set and the CT.
+        plan, structure_set : str, optional
+            File or SOP Instance UID, where the folder leaves a choice.
+        beam : int, optional
+            Number of the beam for which the patient lies; the first one by default.
+
+        Raises
+        ------
+        IsoalignError
+            SettingsInvalid without a folder in another scene, or what is wrong with the files.
+        """
+        if folder is not None:
+            return patient_to_match(read_case(Path(folder), plan=plan, structure_set=structure_set), beam)
+        if self._case is None:
+            raise SettingsInvalid("no patient lies in this scene", hint='Name a folder, or open the scene "markers".')
+        return patient_to_match(self._case, beam)
+
+    def match(
+        self, patient: PatientToMatch, radiographs: Sequence[Radiograph] | None = None, *, method: str | None = None
+    ) -> Match:
+        """Where kV images show a patient; moves nothing.
+
+        Parameters
+        ----------
+        patient : PatientToMatch
+            From :meth:`patient`.
+        radiographs : sequence of two Radiograph, optional
+            Taken now when they are left out.
+        method : str, optional
+            "2d3d", "markers" or "2d2d"; as the configuration says without it.
+
+        Returns
+        -------
+        Match
+            With verdict and reasons, and what the images do not tell.
+
+        Raises
+        ------
+        SettingsInvalid, NoPlannedMarkers
+            Before anything is exposed.
+        MatchError
+        """
+        matcher = KvMatcher(patient, self.settings.match, lambda _text, _fraction: None)
+        self._run(matcher.use(method))
+        return self._run(matcher.match(self.acquire() if radiographs is None else radiographs))
 
     def raw_frames(self, technique: Technique | None = None) -> dict[str, RawFrame]:
         """One frame of every panel as it was sent, by imager; without X-rays when there is no technique."""
@@ -295,12 +359,17 @@ class Room:
         couch_errors: CouchErrors,
         channels: ChannelTables | None,
     ) -> Path:
-        setup = settings.session_settings().default_setup
+        setup, lying = settings.session_settings().default_setup, None
+        if scene == MARKERS:
+            self._case = builtin_case(gold_markers=True)
+            planned = planned_pose(self._case.plan.patient_position, self._case.plan.beam())
+            lying = self._case.on_couch(planned, setup, _seeded_setup_error(seed))
         simulation = SimulatedRoom(
             settings,
             folder,
             setup,
             seed=seed,
+            patient=lying,
             balls=_balls_of(scene, setup),
             couch_top=scene != OPEN_FIELD,
             misalignments=misalignments,
@@ -343,6 +412,12 @@ def _balls_of(scene: str, setup: TableTopPosition) -> tuple[Ball, ...]:
         return ()
     on_table = fixed_from_table(setup).inverse().apply(centres)
     return tuple(Ball((float(x), float(y), float(z)), radius_mm, STEEL_MU_PER_MM) for x, y, z in on_table)
+
+
+def _seeded_setup_error(seed: int) -> Pose[Fixed, Fixed]:
+    """Up to 8 mm along and 2 degrees about every axis."""
+    draw = np.random.default_rng([seed, 0x5E7])
+    return setup_error(*(float(value) for value in (*draw.uniform(-8.0, 8.0, 3), *draw.uniform(-2.0, 2.0, 3))))
 
 
 def _seeded_couch_errors(seed: int) -> CouchErrors:

@@ -10,25 +10,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from isoalign.dicom.objects import (
     Dataset,
     ExportContext,
     ObjectSettings,
     RelatedStructureSet,
+    RtImageDetails,
     Series,
     VerificationFrame,
     build_drr_image,
+    build_marker_structure_set,
     build_rt_image,
     build_spatial_registration,
     build_structure_set,
     carried_onto,
+    marker_structure,
     read_file,
     set_related,
 )
-from isoalign.records import Beam, CtReference, ImagingPass, Match, Structure, Verdict
+from isoalign.dicom.objects.curves import MOST_MARKERS
+from isoalign.geometry import Array, DicomPatient, Fixed, Pose
+from isoalign.records import Beam, CtReference, ImagingPass, MarkerState, Match, Structure, Verdict, Volume
 from isoalign.room.session_data import AcquiredScan, PatientLoad
+
+if TYPE_CHECKING:
+    from isoalign.imaging import AttenuationVolume
 
 
 class _Place(TypedDict):
@@ -42,6 +50,26 @@ class BuiltResults:
 
     datasets: tuple[Dataset, ...]
     received: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reconstructed:
+    """A CT from which radiographs are reconstructed, and where it lies then."""
+
+    volume: Volume
+    attenuation: AttenuationVolume
+    pose: Pose[Fixed, DicomPatient]
+    frame_of_reference_uid: str
+    isocentre_mm: Array
+
+    @classmethod
+    def from_scan(cls, scan: AcquiredScan) -> _Reconstructed:
+        """A scan at its initial laser isocentre."""
+        from isoalign.imaging import attenuation_volume
+
+        volume = scan.volume
+        frame_uid, isocentre = scan.frame.frame_of_reference_uid, scan.initial_laser_mm
+        return cls(volume, attenuation_volume(volume), scan.initial_laser_pose, frame_uid, isocentre)
 
 
 @dataclass
@@ -63,6 +91,7 @@ class SessionResults:
     _frame: VerificationFrame | None = None
     _series: dict[str, Series] = field(default_factory=dict)
     _instances: dict[str, int] = field(default_factory=dict)
+    _markers_are_told: bool = False
 
     def build(
         self, passes: Sequence[ImagingPass], scans: Mapping[str, AcquiredScan], created_at: datetime
@@ -96,33 +125,62 @@ class SessionResults:
             self._frame = VerificationFrame(self.load.plan.patient_position, one.table_top)
         context = self._context(self._frame)
         images = [
-            build_rt_image(radiograph, context, created_at=created_at, settings=self.settings, **self._next("RTIMAGE"))
+            build_rt_image(
+                radiograph,
+                context,
+                created_at=created_at,
+                details=RtImageDetails(markers_px=_matched_markers(one.match, radiograph.acquisition.imager)),
+                settings=self.settings,
+                **self._next("RTIMAGE"),
+            )
             for radiograph in one.radiographs
         ]
         if one.match.verdict is not Verdict.ACCEPTED:
             return images, []
-        if scan is None or scan.day_from_planning is None:
-            ct = self.load.structure_set.ct
-            return images, [self._registration(one.match, one, images, context, created_at, ct=ct)]
-        # the finding is between the scan and the radiographs: told by radiographs reconstructed from the scan
-        drrs = self._drrs(one, scan, created_at)
-        between = replace(one.match, kind="2D/2D", found=one.match.found @ scan.day_from_planning.inverse())
-        return [*images, *drrs], [self._registration(between, one, images, context, created_at, drrs=drrs)]
+        if scan is not None and scan.day_from_planning is not None:
+            # the finding is between the scan and the radiographs: told by radiographs reconstructed from the scan
+            drrs = self._drrs(one, _Reconstructed.from_scan(scan), created_at)
+            between = replace(one.match, kind="2D/2D", found=one.match.found @ scan.day_from_planning.inverse())
+            return [*images, *drrs], [self._registration(between, one, images, context, created_at, drrs=drrs)]
+        if one.match.kind == "2D/2D":
+            drrs = self._drrs(one, self._planned_view(one.match), created_at)
+            return [*images, *drrs], [self._registration(one.match, one, images, context, created_at, drrs=drrs)]
+        ct = self.load.structure_set.ct
+        made = [self._registration(one.match, one, images, context, created_at, ct=ct)]
+        return [*images, *self._marker_structures(one.match, created_at)], made
 
-    def _drrs(self, one: ImagingPass, scan: AcquiredScan, created_at: datetime) -> list[Dataset]:
-        """From the scan at its initial laser isocentre, with the imagers where they are."""
-        from isoalign.imaging import attenuation_volume, render_drr
+    def _planned_view(self, match: Match) -> _Reconstructed:
+        """The planning CT where the plan wants it."""
+        frame_uid, isocentre = self.load.plan.frame_of_reference_uid, self.beam.isocentre_mm
+        return _Reconstructed(self.load.volume, self.load.prepared.attenuation, match.planned, frame_uid, isocentre)
 
-        attenuation = attenuation_volume(scan.volume)
+    def _marker_structures(self, match: Match, created_at: datetime) -> list[Dataset]:
+        """The markers that the session's matches rest on, as the planning CT shows them; once in a session."""
+        if not match.markers or self._markers_are_told:
+            return []
+        self._markers_are_told = True
+        dataset = build_marker_structure_set(
+            [marker_structure(number, one.name, one.planned_mm) for number, one in enumerate(match.markers, 1)],
+            self.load.structure_set,
+            created_at=created_at,
+            settings=self.settings,
+            **self._next("RTSTRUCT"),
+        )
+        return [dataset]
+
+    def _drrs(self, one: ImagingPass, seen: _Reconstructed, created_at: datetime) -> list[Dataset]:
+        """With the imagers where they are."""
+        from isoalign.imaging import render_drr
+
         return [
             build_drr_image(
-                render_drr(attenuation, radiograph.geometry, scan.initial_laser_pose),
+                render_drr(seen.attenuation, radiograph.geometry, seen.pose),
                 radiograph.geometry,
                 patient=self.load.plan.patient,
                 study=self.load.plan.study,
-                frame_of_reference_uid=scan.frame.frame_of_reference_uid,
-                patient_position=scan.volume.patient_position,
-                isocentre_mm=scan.initial_laser_mm,
+                frame_of_reference_uid=seen.frame_of_reference_uid,
+                patient_position=seen.volume.patient_position,
+                isocentre_mm=seen.isocentre_mm,
                 created_at=created_at,
                 label=f"DRR {radiograph.acquisition.imager}",
                 plan=self.load.plan,
@@ -204,3 +262,17 @@ class SessionResults:
         series = self._series.setdefault(kind, Series(len(self._series) + 1))
         self._instances[kind] = self._instances.get(kind, 0) + 1
         return {"series": series, "instance_number": self._instances[kind]}
+
+
+def _matched_markers(match: Match, imager: str) -> tuple[tuple[float, float], ...]:
+    """Where an accepted marker match found its markers in the image of one imager, as many as an image has room for."""
+    if match.verdict is not Verdict.ACCEPTED:
+        return ()
+    found = (
+        shadow.found_px
+        for one in match.markers
+        if one.state is MarkerState.MATCHED
+        for shadow in one.shadows
+        if shadow.imager == imager and shadow.found_px is not None
+    )
+    return tuple(found)[:MOST_MARKERS]

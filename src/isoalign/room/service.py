@@ -42,10 +42,11 @@ from isoalign.positioning import (
     setup_position,
 )
 from isoalign.records import ExportedObject, Match, Outcome, SessionRecord, TimelineEntry
-from isoalign.room.adapters import DaemonCouch, DaemonImagers, VolumeMatcher
+from isoalign.room.adapters import DaemonCouch, DaemonImagers
 from isoalign.room.calibration import UNCALIBRATED, RoomCalibration, load_calibration
 from isoalign.room.errors import SettingsInvalid
 from isoalign.room.in_room_ct import InRoomCt
+from isoalign.room.kv_matchers import KvMatcher, PatientToMatch
 from isoalign.room.logs import configure_logging, pseudonym
 from isoalign.room.patient_data import PatientData, QueuedResult
 from isoalign.room.processes import announce_saving
@@ -97,7 +98,7 @@ class RoomService:
         self._started_at: datetime = clock.utc()
         self._last_error: IsoalignError | None = None
         self._in_room_ct: InRoomCt | None = None
-        self._planning_matcher: VolumeMatcher | None = None
+        self._matcher: KvMatcher | None = None
         self._results: SessionResults | None = None
         self._saved_passes = 0
         self._saving = asyncio.Lock()
@@ -152,7 +153,9 @@ class RoomService:
         known = self._calibration
         couch = DaemonCouch(self._devices, approach, known.couch)
         await _place(load, couch, planned, setup_position(beam, self._settings.session_settings().default_setup))
-        matcher = VolumeMatcher(load.prepared, planned, lambda text, fraction: self._report("match", text, fraction))
+        patient = PatientToMatch(load.prepared, load.volume, load.structure_set, planned)
+        matcher = KvMatcher(patient, self._settings.match, lambda text, fraction: self._report("match", text, fraction))
+        await matcher.use()
         session = PositioningSession(
             self._settings.session_settings(),
             couch,
@@ -166,7 +169,7 @@ class RoomService:
         session.timeline.extend(_load_timeline(load))
         await self._devices.clear("session start", "room")
         self._session, self._couch, self._load = session, couch, load
-        self._results, self._planning_matcher = self._data.results(load, beam), matcher
+        self._results, self._matcher = self._data.results(load, beam), matcher
         _log.info("patient loaded", session=self._session_id, patient=pseudonym(load.plan.patient.patient_id))
         return {
             "session_id": self._session_id,
@@ -183,8 +186,11 @@ class RoomService:
         self._in_room_ct = await self._in_room_ct_at(session)
         return {"target": list(target.values), **self._last_clearance()}
 
-    async def _do_image_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
+    async def _do_image_and_match(self, call: IpcCall, _: Progress) -> dict[str, Any]:
         session = self._need_session()
+        next_state(session.state, Event.IMAGE)
+        assert self._matcher is not None  # made with the session
+        await self._matcher.use(call.params.get("match"))  # before anybody is exposed
         return await self._answer(session, await session.image_and_match())
 
     async def _do_scan_and_match(self, _: IpcCall, __: Progress) -> dict[str, Any]:
@@ -199,7 +205,8 @@ class RoomService:
         scan = session.passes[-1].scan
         assert scan is not None  # of this very pass
         # from here on radiographs are compared with the patient of the day
-        session.matcher = scanner.kv_matcher(scan, [imager.name for imager in self._settings.imager])
+        assert self._matcher is not None  # made with the session
+        self._matcher.compare_with_day(scanner.kv_matcher(scan, [imager.name for imager in self._settings.imager]))
         return {**await self._answer(session, match), "images": scan.slices}
 
     async def _in_room_ct_at(self, session: PositioningSession) -> InRoomCt | None:
@@ -219,6 +226,7 @@ class RoomService:
         await _place(self._load, self._couch, match.found, session.passes[-1].table_top)
         residual = match.residual
         answer: dict[str, Any] = {
+            "match": match.kind,
             "verdict": match.verdict.value,
             "distance_mm": residual.distance_mm,
             "angle_deg": residual.angle_deg,
@@ -226,6 +234,7 @@ class RoomService:
             "pitch_deg": residual.pitch_deg,
             "roll_deg": residual.roll_deg,
             "yaw_deg": residual.patient_support_angle_deg,
+            "not_available": list(match.not_available),
             "within_tolerance": session.within_tolerance,
         }
         correction = session.correction
@@ -238,6 +247,7 @@ class RoomService:
                     correction.target.in_representation(Representation.ISOCENTRIC_STANDARD).values
                 ),
                 "limited_axes": list(correction.limited.limited_axes),
+                "not_corrected": list(correction.not_corrected),
             }
         return answer
 
@@ -338,8 +348,8 @@ class RoomService:
         await self._queue_unsaved()  # what was found is forgotten; that it was found is not
         session.clear(reason)
         self._saved_passes = 0
-        if self._planning_matcher is not None:
-            session.matcher = self._planning_matcher
+        if self._matcher is not None:
+            self._matcher.compare_with_day(None)
         await self._devices.clear(reason, user)
         return {"state": self._state()}
 
@@ -389,11 +399,14 @@ class RoomService:
 
     def _outcome(self, session: PositioningSession) -> tuple[Outcome, str]:
         if session.state is State.VERIFIED:
-            residual = session.passes[-1].match.residual
-            figures = f"{residual.distance_mm:.2f} mm and {residual.largest_axis_deg:.2f} deg"
+            match = session.passes[-1].match
+            turn_deg, untold = match.largest_told_angle_deg, match.untold_in_words
+            figures = f"{match.residual.distance_mm:.2f} mm" + ("" if turn_deg is None else f" and {turn_deg:.2f} deg")
+            words = f"; not available from these images: {untold}" if untold else ""
             if session.within_tolerance:
-                return Outcome.ALIGNED, f"residual {figures}: within tolerance"
-            return Outcome.OUT_OF_TOLERANCE, f"residual {figures}: out of tolerance"
+                outcome = Outcome.ALIGNED_IN_PART if untold else Outcome.ALIGNED
+                return outcome, f"residual {figures}: within tolerance{words}"
+            return Outcome.OUT_OF_TOLERANCE, f"residual {figures}: out of tolerance{words}"
         message = str(self._last_error or f"the session ended while '{session.state.value}'")
         if session.state is State.HELD:
             return Outcome.HELD, message

@@ -188,6 +188,23 @@ class TechniqueSettings(Section):
         return Technique(self.tube_voltage_kv, self.tube_current_ma, self.exposure_time_ms)
 
 
+MatchMethod = Literal["2d3d", "markers", "2d2d"]
+
+
+class KvMatchSettings(Section):
+    """How kV pairs are matched to the planning CT, and what implanted markers look like."""
+
+    method: MatchMethod = "2d3d"
+    marker_diameter_mm: Annotated[float, Field(gt=0, le=30)] = 1.6
+    marker_length_mm: Annotated[float | None, Field(gt=0, le=30, description="of seeds; None: balls")] = None
+
+    @model_validator(mode="after")
+    def _length_not_below_diameter(self) -> Self:
+        if self.marker_length_mm is not None and self.marker_length_mm < self.marker_diameter_mm:
+            raise ValueError("marker_length_mm must not be below marker_diameter_mm")
+        return self
+
+
 class PeerSettings(Section):
     """A DICOM peer."""
 
@@ -345,6 +362,7 @@ class RoomSettings(Section):
     gantry: Address | None = None
     imager: Annotated[tuple[ImagerSettings, ...], Field(min_length=1)]
     technique: TechniqueSettings = TechniqueSettings()
+    match: KvMatchSettings = KvMatchSettings()
     dicom: DicomSettings | None = None
     storage: StorageSettings | None = None
     calibration: CalibrationSettings | None = None

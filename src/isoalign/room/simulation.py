@@ -30,11 +30,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Implant:
+    """A metal ball in the patient; its centre in the DICOM patient frame, mm."""
+
+    centre_mm: tuple[float, float, float]
+    radius_mm: float
+    mu_per_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class PatientOnCouch:
-    """What lies on the couch: the CT as the X-rays see it, and how it truly lies on the table top."""
+    """What lies on the couch: the CT as the X-rays see it, how it truly lies on the table top, and metal in it."""
 
     volume: Volume
     table_from_dicom: Pose[TableTop, DicomPatient]
+    implants: tuple[Implant, ...] = ()
+
+    @property
+    def balls(self) -> tuple[Ball, ...]:
+        """The implants, where they are on the table top."""
+        return tuple(
+            Ball((float(x), float(y), float(z)), one.radius_mm, one.mu_per_mm)
+            for one in self.implants
+            for x, y, z in (self.table_from_dicom.apply(one.centre_mm),)
+        )
 
     @classmethod
     def with_setup_error(
@@ -43,9 +62,10 @@ class PatientOnCouch:
         planned: Pose[Fixed, DicomPatient],
         setup: TableTopPosition,
         error: Pose[Fixed, Fixed],
+        implants: tuple[Implant, ...] = (),
     ) -> PatientOnCouch:
         """A patient who, with the couch at ``setup``, lies wrong by ``error`` (about the isocentre)."""
-        return cls(volume, fixed_from_table(setup).inverse() @ error @ planned)
+        return cls(volume, fixed_from_table(setup).inverse() @ error @ planned, implants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +159,7 @@ class SimulatedRoom:
         self._start_position = start_position
         self._scene_file = scene_file
         self._patient = patient
-        self._balls = tuple(balls)
+        self._balls = (*balls, *(() if patient is None else patient.balls))
         self._couch_top = couch_top
         self._misalignments = misalignments or {}
         self._couch_errors = couch_errors

@@ -81,7 +81,7 @@ def marker_ct(
     centres = _places(rng, markers, size_mm, margin, metal)
     gold = np.zeros(shape)
     for centre in centres:
-        _add_marker(gold, centre, spacing, blur_mm, (diameter_mm, length_mm), rng)
+        add_marker(gold, centre, spacing, blur_mm, (diameter_mm, length_mm), rng)
     if clutter:
         _add_streaks(body, spacing, centres, rng)
     body = gaussian_filter(body, np.append(0.0, blur_mm / spacing[1:])) + gold
@@ -113,7 +113,7 @@ def _places(rng: np.random.Generator, count: int, size_mm: Array, margin: float,
     return np.array(found).reshape(-1, 3)
 
 
-def _add_marker(
+def add_marker(
     out: Array,
     centre: Array,
     spacing: Array,
@@ -121,7 +121,19 @@ def _add_marker(
     size_mm: tuple[float, float | None],
     rng: np.random.Generator,
 ) -> None:
-    """Add a ball, or a seed in any direction, above its surroundings; HU of what is missing to metal."""
+    """Add a ball, or a seed in any direction, as a scanner shows it above its surroundings.
+
+    Parameters
+    ----------
+    out : ndarray, shape (slices, rows, columns)
+        HU are added to it.
+    centre, spacing : ndarray, shape (3,)
+        Slice, row, column, mm; the centre from that of the first voxel.
+    blur_mm : float
+        Standard deviation in the plane of the slices.
+    size_mm : (float, float or None)
+        Diameter, and length of a seed.
+    """
     diameter, length = size_mm
     reach = np.ceil((0.5 * (length or diameter) + 3.0) / spacing).astype(int)
     middle = np.rint(centre / spacing).astype(int)

@@ -8,7 +8,7 @@ are the panel's. Nothing here knows how markers are looked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -31,7 +31,7 @@ from isoalign.geometry import (
 from isoalign.records import Acquisition, Radiograph, Technique, Volume
 from isoalign.simulators.materials import density_table, detected_spectrum, metal, voxel_codes
 from isoalign.simulators.panel_image import PanelPhysics, panel_pattern
-from isoalign.simulators.phantom import head_phantom
+from isoalign.simulators.phantom import head_phantom, volume_without_markers
 from isoalign.simulators.raycast import DetectorRays, VoxelBody, voxel_areal_density
 from isoalign.simulators.solids import Cylinder, Solid, Sphere, add_solids_areal_density
 
@@ -64,12 +64,7 @@ class MarkerSolid:
 def head_without_markers(seed: int = 0) -> tuple[Volume, Array]:
     """The head phantom with its own markers replaced by tissue, and its isocentre in the DICOM patient frame, mm."""
     case = head_phantom(seed)
-    hounsfield = case.volume.hounsfield.copy()
-    for centre in case.marker_centres_mm:
-        x, y, z = np.rint(np.linalg.solve(case.volume.dicom_from_index, np.append(centre, 1.0))[:3]).astype(int)
-        block = hounsfield[z - 3 : z + 4, y - 3 : y + 4, x - 3 : x + 4]
-        block[block > 1000] = 35
-    return replace(case.volume, hounsfield=hounsfield), case.isocentre_mm
+    return volume_without_markers(case), case.isocentre_mm
 
 
 @dataclass

@@ -6,7 +6,7 @@ front and back, top and bottom differ, so a mirrored image or a wrong axis canno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import contourpy
 import numpy as np
@@ -121,6 +121,16 @@ def head_phantom(
         ),
     )
     return PhantomCase(volume, structures, isocentre, markers)
+
+
+def volume_without_markers(case: PhantomCase) -> Volume:
+    """The CT of a head with its own markers replaced by tissue."""
+    hounsfield = case.volume.hounsfield.copy()
+    for centre in case.marker_centres_mm:
+        x, y, z = np.rint(np.linalg.solve(case.volume.dicom_from_index, np.append(centre, 1.0))[:3]).astype(int)
+        block = hounsfield[z - 3 : z + 4, y - 3 : y + 4, x - 3 : x + 4]
+        block[block > 1000] = 35
+    return replace(case.volume, hounsfield=hounsfield)
 
 
 def to_dicom_mm(phantom_mm: npt.ArrayLike) -> Array:

@@ -63,7 +63,7 @@ async def until_gone(pid: int) -> None:
 def has_gone(pid: int) -> bool:
     try:
         is_ended = " Z " in Path(f"/proc/{pid}/stat").read_text()
-        return is_ended and len(os.listdir(f"/proc/{pid}/task")) == 1
+        return is_ended and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 

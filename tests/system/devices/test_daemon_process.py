@@ -81,6 +81,7 @@ async def test_socket_of_a_killed_daemon_is_taken_over(bare_room: Any) -> None:
         assert (await client.status()).activity == "idle"
 
 
+@pytest.mark.lockstep
 async def test_starts_although_a_device_is_missing(bare_room: Any) -> None:
     """A room where the couch is switched off can still be looked at; the interlocks say what is missing."""
     device, ours = os.openpty()

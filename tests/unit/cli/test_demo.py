@@ -51,6 +51,7 @@ def room(monkeypatch: pytest.MonkeyPatch, bare_record: SessionRecord) -> _Room:
         support_angle_deg: float
         machine_errors: bool
         calibrate: bool
+        match: str | None
 
     stand_in = _Room(bare_record)
     module = types.ModuleType("isoalign.room.demo")
@@ -81,6 +82,14 @@ def test_options_of_the_made_case_and_the_machine(room: _Room, tmp_path: Path) -
     assert main([*line, "--case", str(tmp_path)]) == 2
 
 
+def test_how_pairs_are_matched_reaches_the_room(room: _Room, tmp_path: Path) -> None:
+    assert main(["demo", "--output", str(tmp_path), "--match", "markers"]) == 0
+    assert room.options.match == "markers"
+    assert main(["demo", "--output", str(tmp_path)]) == 0
+    assert room.options.match is None
+    assert main(["demo", "--output", str(tmp_path), "--match", "bones"]) == 2
+
+
 def test_report_and_record_are_written_and_named(
     room: _Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +116,7 @@ def test_json_is_the_only_thing_on_standard_output(
     ("outcome", "code"),
     [
         (Outcome.ALIGNED, 0),
+        (Outcome.ALIGNED_IN_PART, 0),
         (Outcome.OUT_OF_TOLERANCE, 7),
         (Outcome.MATCH_REFUSED, 6),
         (Outcome.HELD, 7),

@@ -342,6 +342,52 @@ async def test_an_in_room_ct_leads_to_the_correction_and_the_pair_after_it_names
     assert len(couch.moves) == 2
 
 
+async def test_a_pair_matched_by_markers_after_an_in_room_ct_names_no_scan() -> None:
+    """Markers are those of the planning CT: told as a finding between scan and radiographs it would be wrong."""
+    session, _, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
+    await session.move_to_setup()
+    await session.scan_and_match(scanner)
+
+    whole = session.matcher.match
+
+    async def by_markers(radiographs: Sequence[Radiograph]) -> Match:
+        return replace(await whole(radiographs), kind="marker")
+
+    session.matcher.match = by_markers  # type: ignore[method-assign]
+    await session.image_and_match()
+    assert [one.scan for one in session.passes] == [SCAN, None]
+
+
+async def test_what_the_images_do_not_tell_is_named_by_the_correction_and_moves_nothing() -> None:
+    session, couch = build(setup_error(4, 0, -3, 0, 0, 0))
+    whole = session.matcher.match
+
+    async def in_part(radiographs: Sequence[Radiograph]) -> Match:
+        return replace(await whole(radiographs), not_available=("pitch_deg", "roll_deg", "yaw_deg"))
+
+    session.matcher.match = in_part  # type: ignore[method-assign]
+    await session.move_to_setup()
+    match = await session.image_and_match()
+    assert match.largest_told_angle_deg is None
+    assert session.correction is not None
+    assert session.correction.not_corrected_in_words == "pitch, roll, yaw"
+    assert session.correction.target.values[3:] == pytest.approx(SETUP.values[3:], abs=1e-9)
+    session.approve(session.correction.correction_id, "physicist")
+    await session.move_by_correction()
+    await session.image_and_match()
+    assert session.within_tolerance, "as far as the images tell; the room says which part that is"
+    assert len(couch.moves) == 2
+
+
+def test_the_largest_told_angle_leaves_out_what_is_not_told() -> None:
+    turned = setup_error(0, 0, 0, 0.4, -1.5, 0.2) @ PLANNED
+    none = np.zeros(3)
+    match = Match("2D/2D", PLANNED, turned, Verdict.ACCEPTED, (), (), 1, True, 0.1, none, none, ("roll_deg",))
+    assert match.largest_told_angle_deg == pytest.approx(0.4)
+    assert match.untold_in_words == "roll"
+    assert replace(match, not_available=()).largest_told_angle_deg == pytest.approx(1.5)
+
+
 async def test_an_in_room_ct_can_prove_the_correction() -> None:
     session, _, scanner = with_scanner(setup_error(5, 0, 0, 0, 0, 0))
     await session.move_to_setup()

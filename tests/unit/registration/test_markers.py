@@ -20,7 +20,7 @@ from isoalign.geometry import (
     residual_of,
     setup_error,
 )
-from isoalign.records import CtReference, Patient, Structure, StructureSet, Study, Verdict
+from isoalign.records import CtReference, MarkerState, Patient, Structure, StructureSet, Study, Verdict
 from isoalign.registration import (
     ArcTooShort,
     BlankRadiograph,
@@ -28,7 +28,6 @@ from isoalign.registration import (
     ImageMarkers,
     MarkerShape,
     MarkersNotFound,
-    MarkerState,
     MarkerTooSmall,
     NoPlannedMarkers,
     PlannedMarkers,

@@ -17,7 +17,17 @@ from PIL import Image
 from rich.console import Console
 
 from isoalign.geometry import ImagerAxis, PixelGrid, ProjectionGeometry
-from isoalign.records import CouchMotion, LeastClearance, Outcome, ReferenceImage, Verdict
+from isoalign.records import (
+    CouchMotion,
+    FoundMarker,
+    InRoomScan,
+    LeastClearance,
+    MarkerShadow,
+    MarkerState,
+    Outcome,
+    ReferenceImage,
+    Verdict,
+)
 from isoalign.reports import (
     ReportNotWritable,
     record_to_json,
@@ -229,6 +239,115 @@ def with_motions(record: Any) -> Any:
             CouchMotion(record.correction.start, "unidirectional", refusal="table top and <wall> keep only 3.0 mm"),
             CouchMotion(record.correction.start, "direct", record.correction.start),
         ),
+    )
+
+
+def with_markers(record: Any) -> Any:
+    """Two markers in both passes; pixels of the panel by hand."""
+
+    def marked(one: Any) -> Any:
+        markers = (
+            FoundMarker(
+                "SEED<1>", MarkerState.MATCHED, np.zeros(3), shadows((400.0, 500.0), (404.0, 508.0)), 0.12, 0.34
+            ),
+            FoundMarker(
+                "SEED2", MarkerState.MIGRATED, np.zeros(3), shadows((300.0, 200.0), (320.0, 210.0)), 5.25, 0.05
+            ),
+            FoundMarker("SEED3", MarkerState.MISSING, np.zeros(3), shadows((100.0, 100.0), None)),
+        )
+        return replace(one, match=replace(one.match, kind="marker", markers=markers))
+
+    def shadows(planned: tuple[float, float], found: tuple[float, float] | None) -> tuple[MarkerShadow, ...]:
+        return tuple(MarkerShadow(name, planned, (planned[0] + 2.0, planned[1]), found) for name in ("A", "B"))
+
+    return replace(record, passes=tuple(marked(one) for one in record.passes))
+
+
+def test_markers_are_drawn_where_they_were_planned_and_found(made_session: Any) -> None:
+    page = session_report_html(with_markers(made_session.record))
+    first = page[page.index("<figure>") : page.index("</figure>")]
+    # 1024 x 768 pixels in a picture of 512 x 384: (400.5 / 2, 500.5 / 2) is the middle of the cross, 6.4 its arm
+    assert 'class="marker planned" d="M193.8 250.2h12.8M200.2 243.8v12.8"' in first
+    assert 'class="marker matched" d="M195.8 254.2a6.4 6.4' in first, "the ring about (404.5 / 2, 508.5 / 2)"
+    assert first.count('class="marker migrated"') == 1
+    assert first.count('class="marker planned"') == 3
+    assert "SEED&lt;1&gt;" in first
+    match = page[page.index("<figure>", page.index("</figure>")) :]
+    assert 'class="marker planned" d="M194.8 250.2' in match[: match.index("</figure>")], "where the match puts it"
+    assert parse(page).open == []
+
+
+def test_the_residual_of_every_marker_is_in_a_table(made_session: Any) -> None:
+    record = with_markers(made_session.record)
+    page = session_report_html(record)
+    table = page[page.index('aria-label="Markers, First pair"') :]
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table[table.index("<tbody>") : table.index("</tbody>")])
+    rows = [["SEED&lt;1&gt;", "matched", "0.12", "0.34"], ["SEED2", "migrated", "5.25", "0.05"]]
+    assert [cells[start : start + 4] for start in (0, 4, 8)] == [*rows, ["SEED3", "missing", "–", "–"]]
+    assert 'aria-label="Markers, Second pair"' in page
+    told = record_to_json(record)["passes"][0]["match"]["markers"]
+    assert [one["state"] for one in told] == ["matched", "migrated", "missing"]
+    assert told[1]["distance_mm"] == 5.25
+    assert told[0]["shadows"][1] == {
+        "imager": "B",
+        "planned_px": [400.0, 500.0],
+        "expected_px": [402.0, 500.0],
+        "found_px": [404.0, 508.0],
+    }
+    assert told[2]["shadows"][0]["found_px"] is None
+
+
+def test_a_pair_after_an_in_room_ct_says_which_ct_its_drrs_are_of(made_session: Any) -> None:
+    """Markers and DRRs of a 2D/2D match are compared with the planning CT, not with the scan."""
+    first, last = made_session.record.passes
+    scan = InRoomScan("1.2", "1.3", 100)
+    of_scan = replace(first, radiographs=(), scan=scan, match=replace(first.match, kind="3D/3D", views=()))
+    with_day = session_report_html(replace(made_session.record, passes=(of_scan, replace(last, scan=scan))))
+    with_plan = session_report_html(replace(made_session.record, passes=(of_scan, last)))
+    assert "DRR of the in-room CT where the couch has carried it" in with_day
+    assert "DRR where the plan wants the patient" in with_plan
+    assert "DRR of the in-room CT" not in with_plan
+
+
+def in_part(record: Any, *untold: str) -> Any:
+    passes = tuple(replace(one, match=replace(one.match, not_available=untold)) for one in record.passes)
+    correction = replace(record.correction, not_corrected=untold)
+    return replace(record, outcome=Outcome.ALIGNED_IN_PART, passes=passes, correction=correction)
+
+
+def test_what_the_images_do_not_tell_is_never_a_number(made_session: Any) -> None:
+    record = in_part(made_session.record, "roll_deg")
+    page = session_report_html(record)
+    text = re.sub(r"\s+", " ", " ".join(parse(page).text))
+    found = page[page.index('aria-label="Set-up error found and residual"') :]
+    found = found[: found.index("</table>")]
+    assert "−2.100" not in found
+    assert "not available from these images" in found
+    assert "Aligned as far as the images tell" in text
+    assert "roll was not corrected" in text
+    assert "These images do not tell: roll." in text
+    assert "0.050°" in text, "the largest of the told rotations, not the 0.020° of roll"
+    document = record_to_json(record)
+    assert document["passes"][0]["match"]["not_available"] == ["roll_deg"]
+    error = document["passes"][0]["match"]["setup_error"]
+    assert (error["roll_deg"], error["angle_deg"]) == (None, None)
+    assert error["pitch_deg"] == pytest.approx(1.4)
+    assert error["largest_axis_deg"] == pytest.approx(1.4)
+    assert document["residual"]["roll_deg"] is None
+    assert document["correction"]["not_corrected"] == ["roll_deg"]
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(session_summary(record))
+    assert "aligned in part" in stream.getvalue()
+    assert "not available, not corrected: roll" in stream.getvalue()
+
+
+def test_a_match_that_tells_no_rotation_has_no_gauge_for_it(made_session: Any) -> None:
+    page = session_report_html(in_part(made_session.record, "pitch_deg", "roll_deg", "yaw_deg"))
+    assert "Largest rotation about a table axis" not in page
+    assert page.count('class="gauge ') == 1
+    assert (
+        record_to_json(in_part(made_session.record, "pitch_deg", "roll_deg", "yaw_deg"))["residual"]["largest_axis_deg"]
+        is None
     )
 
 

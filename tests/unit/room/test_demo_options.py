@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isoalign.geometry import residual_of
-from isoalign.room.demo import HIDDEN_ERROR_DEG, HIDDEN_ERROR_MM, hidden_error
+from isoalign.room.demo import HIDDEN_DEG, HIDDEN_ERROR_DEG, HIDDEN_ERROR_MM, hidden_error
 
 
 def test_seeded_errors_fill_the_range_and_never_leave_it() -> None:
@@ -18,6 +18,12 @@ def test_seeded_errors_fill_the_range_and_never_leave_it() -> None:
     assert (shifts.min(axis=0) < -8).all()
     assert (turns.max(axis=0) > 2.5).all()
     assert (turns.min(axis=0) < -2.5).all()
+
+
+def test_errors_for_a_2d2d_match_turn_less() -> None:
+    found = [residual_of(hidden_error(seed, None, HIDDEN_DEG["2d2d"])) for seed in range(100)]
+    assert max(residual.largest_axis_deg for residual in found) <= 0.51
+    assert HIDDEN_DEG["markers"] == HIDDEN_DEG["2d3d"] == HIDDEN_ERROR_DEG
 
 
 def test_the_same_seed_gives_the_same_error() -> None:

@@ -29,7 +29,10 @@ from isoalign.records import (
     Acquisition,
     Beam,
     CtReference,
+    FoundMarker,
     ImagingPass,
+    MarkerShadow,
+    MarkerState,
     Match,
     Patient,
     Plan,
@@ -41,6 +44,7 @@ from isoalign.records import (
     Verdict,
     Volume,
 )
+from isoalign.registration import prepare
 from isoalign.room.loopback import free_port
 from isoalign.room.patient_data import PatientData
 from isoalign.room.session_data import PatientLoad
@@ -116,6 +120,114 @@ def test_passes_that_were_queued_before_are_not_made_again(data: PatientData) ->
     assert len({one.SeriesInstanceUID for one in images}) == 1, "the same series goes on"
     assert sorted(one.InstanceNumber for one in images) == [1, 2, 3, 4]
     assert len({one.FrameOfReferenceUID for one in stored}) == 1, "and so does the frame of the session"
+
+
+POINTS_MM = ((4.0, -165.0, 6.0), (-12.0, -180.0, -20.0), (20.0, -150.0, 3.0))
+PIXELS = ((1.25, 2.5), (0.5, 3.0), (2.0, 1.0))
+
+
+def marker_pass(verdict: Verdict = Verdict.ACCEPTED) -> ImagingPass:
+    """Two markers matched, a third one migrated; the pixels of imager B are those of A plus a half."""
+    one = imaging_pass(verdict)
+    states = (MarkerState.MATCHED, MarkerState.MATCHED, MarkerState.MIGRATED)
+    markers = tuple(
+        FoundMarker(
+            f"M{number}",
+            state,
+            np.array(point),
+            tuple(
+                MarkerShadow(name, (0, 0), (0, 0), (pixel[0] + half, pixel[1] + half))
+                for name, half in (("A", 0.0), ("B", 0.5))
+            ),
+        )
+        for number, (state, point, pixel) in enumerate(zip(states, POINTS_MM, PIXELS, strict=True), 1)
+    )
+    return replace(one, match=replace(one.match, kind="marker", markers=markers))
+
+
+def written(data: PatientData) -> dict[str, list[pydicom.Dataset]]:
+    found: dict[str, list[pydicom.Dataset]] = {}
+    for path in data._outgoing.glob("*.dcm"):
+        one = pydicom.dcmread(path)
+        found.setdefault(one.Modality, []).append(one)
+    return found
+
+
+def sub_type(registration: pydicom.Dataset) -> str:
+    item = registration.RegistrationSequence[-1].MatrixRegistrationSequence[0]
+    value = item.private_block(0x3275, "Varian Medical Systems VISION 3275")[0x00].value
+    return value.decode("ascii").strip() if isinstance(value, bytes) else str(value)
+
+
+def test_a_marker_match_goes_with_curves_in_its_images_and_the_markers_as_points(data: PatientData) -> None:
+    assert kinds(data, marker_pass()) == ["RT Image", "RT Image", "RT Structure Set", "Spatial Registration"]
+    objects = written(data)
+    for one in objects["RTIMAGE"]:
+        half = 0.5 if one.RTImageLabel.startswith("B") else 0.0
+        groups = [group for group in range(0x5000, 0x5020, 2) if (group, 0x3000) in one]
+        assert groups == [0x5000, 0x5002], "the migrated one has no say in the match"
+        for group, pixel in zip(groups, PIXELS, strict=False):
+            curve = np.frombuffer(one[group, 0x3000].value, "<f8")
+            np.testing.assert_array_equal(curve, np.add(pixel, half))
+    (structures,) = objects["RTSTRUCT"]
+    assert structures.FrameOfReferenceUID == PLAN.frame_of_reference_uid
+    assert [one.ROIName for one in structures.StructureSetROISequence] == ["M1", "M2", "M3"]
+    for item, point in zip(structures.ROIContourSequence, POINTS_MM, strict=True):
+        assert item.ContourSequence[0].ContourGeometricType == "POINT"
+        np.testing.assert_allclose(np.array(item.ContourSequence[0].ContourData, float), point)
+    (registration,) = objects["REG"]
+    code = registration.RegistrationSequence[-1].MatrixRegistrationSequence[0].RegistrationTypeCodeSequence[0]
+    assert (code.CodeValue, sub_type(registration)) == ("125022", "OnlineMarker")
+    assert [one.FrameOfReferenceUID for one in registration.RegistrationSequence] == [
+        objects["RTIMAGE"][0].FrameOfReferenceUID,
+        PLAN.frame_of_reference_uid,
+    ]
+
+
+def test_the_markers_of_a_session_are_told_once(data: PatientData) -> None:
+    results = data.results(load(), BEAM)
+    sent = [data.queue_results(results, [marker_pass()]) for _ in range(2)]
+    assert [[one.kind for one in queued].count("RT Structure Set") for queued in sent] == [1, 0]
+
+
+def test_a_refused_marker_match_leaves_images_without_curves(data: PatientData) -> None:
+    assert kinds(data, marker_pass(Verdict.DOUBTFUL)) == ["RT Image", "RT Image"]
+    assert not any((0x5000, 0x3000) in one for one in written(data)["RTIMAGE"])
+
+
+def test_more_markers_than_an_image_has_curves_for_do_not_keep_results_from_being_saved(data: PatientData) -> None:
+    one = marker_pass()
+    many = replace(one, match=replace(one.match, markers=one.match.markers[:1] * 20))
+    assert len(kinds(data, many)) == 4
+    assert all((0x501E, 0x3000) in image for image in written(data)["RTIMAGE"])
+
+
+def test_a_2d2d_match_goes_with_its_drrs_in_the_frame_of_the_planning_ct(data: PatientData) -> None:
+    patient = replace(load(), prepared=prepare(body()), volume=body())
+    one = imaging_pass(Verdict.ACCEPTED)
+    pair = replace(one, match=replace(one.match, kind="2D/2D", not_available=("roll_deg",)))
+    queued = data.queue_results(data.results(patient, BEAM), [pair])
+    assert [one.kind for one in queued] == ["RT Image"] * 4 + ["Spatial Registration"]
+    objects = written(data)
+    drrs = [one for one in objects["RTIMAGE"] if one.ImageType[2] == "DRR"]
+    assert {one.FrameOfReferenceUID for one in drrs} == {PLAN.frame_of_reference_uid}
+    for drr in drrs:
+        np.testing.assert_allclose(np.array(drr.IsocenterPosition, float), BEAM.isocentre_mm)
+    (registration,) = objects["REG"]
+    own, moved = registration.RegistrationSequence
+    assert sub_type(registration) == "Online2DPaired"
+    assert moved.FrameOfReferenceUID == PLAN.frame_of_reference_uid
+    assert {one.ReferencedSOPInstanceUID for one in moved.ReferencedImageSequence} == {
+        one.SOPInstanceUID for one in drrs
+    }
+    assert own.FrameOfReferenceUID != moved.FrameOfReferenceUID
+
+
+def body() -> Volume:
+    """A block of water with a hole."""
+    values = np.zeros((20, 20, 20), np.int16)
+    values[8:12, 5:9, 9:14] = -1000
+    return Volume(values, np.array([-10.0, -180.0, -12.0]), np.ones(3), np.eye(3), "1.2.5", PatientPosition.HFS)
 
 
 def test_everything_that_waits_is_sent_at_once(tmp_path: Path) -> None:

@@ -27,8 +27,11 @@ from isoalign.records import (
     Correction,
     CouchMotion,
     ExportedObject,
+    FoundMarker,
     ImagingPass,
     LeastClearance,
+    MarkerShadow,
+    MarkerState,
     Match,
     Outcome,
     Purpose,
@@ -71,6 +74,18 @@ def session_record() -> SessionRecord:
         0.5,
         np.full(3, 0.02),
         np.full(3, 0.01),
+        ("roll_deg",),
+        (
+            FoundMarker(
+                "M1",
+                MarkerState.MIGRATED,
+                np.ones(3),
+                (MarkerShadow("B", (1.0, 2.0), (3.0, 4.0), (5.0, 6.0)),),
+                5.5,
+                0.2,
+            ),
+            FoundMarker("M2", MarkerState.MISSING, np.zeros(3), (MarkerShadow("B", (1.0, 2.0), (3.0, 4.0)),)),
+        ),
     )
     limits = load_settings().session_settings().limits.travel
     target = TableTopPosition(Representation.IEC_61217, 0, 700, -120, 0, 0, 0)
@@ -120,6 +135,10 @@ def test_a_session_record_round_trips_through_json() -> None:
     np.testing.assert_array_equal(back.passes[0].radiographs[0].pixels, record.passes[0].radiographs[0].pixels)
     assert back.started_at == NOW
     assert back.outcome is Outcome.ALIGNED
+    markers = back.passes[0].match.markers
+    assert (markers[0].state, markers[1].state) == (MarkerState.MIGRATED, MarkerState.MISSING)
+    assert markers[0].shadows[0].found_px == (5.0, 6.0)
+    assert back.passes[0].match.not_available == ("roll_deg",)
 
 
 @pytest.mark.parametrize(

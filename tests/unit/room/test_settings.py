@@ -45,6 +45,9 @@ def test_documented_example_is_valid_and_shows_the_defaults() -> None:
         ('name = "B"', 'name = "A"', "imager names must differ"),
         ("port = 51700", "port = 0", "dicom.port"),
         ('ae_title = "TMS"', 'ae_title = "A TITLE THAT IS TOO LONG"', "dicom.archive.ae_title"),
+        ('method = "2d3d"', 'method = "bones"', "match.method"),
+        ("marker_diameter_mm = 1.6", "marker_diameter_mm = 0.0", "match.marker_diameter_mm"),
+        ("# marker_length_mm = 3.0", "marker_length_mm = 1.0", "marker_length_mm must not be below"),
         ("[tolerance]", "[tolerance", "not valid TOML"),
     ],
 )

@@ -15,6 +15,7 @@ from isoalign.dicom.errors import InvalidAttribute, TooManyMarkers
 from isoalign.geometry import Array
 
 GROUPS = range(0x5000, 0x5020, 2)
+MOST_MARKERS = len(GROUPS)
 DOUBLE = 3
 """Data Value Representation of double precision numbers."""
 NUMBER_TYPES = {0: "<u2", 1: "<i2", 2: "<f4", DOUBLE: "<f8", 4: "<i4"}
