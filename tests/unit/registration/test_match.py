@@ -83,7 +83,7 @@ def test_views_60_degrees_apart_suffice(
 def test_imagers_at_45_degrees_are_as_good_as_upright_ones(
     prepared: PreparedVolume, patient: Patient, take: Expose, planned: Planned
 ) -> None:
-    """Projected in slabs of two planes, such matches were off by half as much again as these, and by 0.2 mm elsewhere."""
+    """Projected in slabs of two planes, such matches were off by half as much again, and by 0.2 mm on another head."""
     error = ERRORS[1]
     oblique, upright = (
         misses_by(match_2d3d(prepared, take(patient(0), error, angles), planned), error, planned)[0]
