@@ -30,6 +30,8 @@ AIR_BELOW_HU: Final = -950.0
 PADDING: Final = 2
 NOMINAL_BEAM: Final = BeamQuality(EFFECTIVE_ENERGY_KEV, WATER_PER_MM, BONE_FACTOR)
 LEVEL_SPACING_MM: Final = (1.2, 2.4, 4.8)
+SLAB: Final = 2.0
+"""Thickness of slabs, in units of the smallest spacing."""
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -58,39 +60,66 @@ class AttenuationGrid:
         From (column, row, slice, 1) of ``values`` to the DICOM patient frame, mm.
     cut_faces : tuple of (int, int)
         (axis, side) of the faces where the CT ends inside something: axis 0 column, 1 row, 2 slice; side 0 or 1.
+    slabs : bool
+        Whether planes may be averaged in twos (or what comes near to twice the smallest spacing) along the axis on
+        which rays step. That halves the work of a projection; rays that are oblique to the axis are blurred by a part
+        of their sideways step within a slab, so it is for beams that run nearly along an axis.
     """
 
-    def __init__(self, values: Float32, dicom_from_index: Array, cut_faces: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self,
+        values: Float32,
+        dicom_from_index: Array,
+        cut_faces: tuple[tuple[int, int], ...],
+        *,
+        slabs: bool = False,
+    ) -> None:
         values.setflags(write=False)
         self.values = values
         self.dicom_from_index = np.array(dicom_from_index, dtype=np.float64)
         self.index_from_dicom = np.linalg.inv(self.dicom_from_index)
         self.spacing_mm = np.linalg.norm(self.dicom_from_index[:3, :3], axis=0)
         self.cut_faces = cut_faces
-        self._layouts: dict[int, Float32] = {2: values}
-        self._extents: dict[int, Int32] = {}
+        thickest_mm = SLAB * float(self.spacing_mm.min()) if slabs else 0.0
+        self.planes_per_slab = tuple(max(1, round(thickest_mm / float(spacing_mm))) for spacing_mm in self.spacing_mm)
+        """How many planes make a slab along each axis."""
+        self._layouts: dict[tuple[int, int], Float32] = {}
+        self._extents: dict[tuple[int, int], Int32] = {}
         self._lock = threading.Lock()
 
-    def layout(self, step_axis: int) -> Float32:
-        """The values as (k, v, u) with ``k`` the given axis (0 column, 1 row, 2 slice); made on first use."""
-        with self._lock:
-            if step_axis not in self._layouts:
-                turned = np.ascontiguousarray(self.values.transpose(_LAYOUT_AXES[step_axis]))
-                turned.setflags(write=False)
-                self._layouts[step_axis] = turned
-            return self._layouts[step_axis]
+    def layout(self, step_axis: int, *, together: int = 1) -> Float32:
+        """The values as (k, v, u) with ``k`` the given axis (0 column, 1 row, 2 slice); made on first use.
 
-    def extents(self, step_axis: int) -> Int32:
-        """Where :meth:`layout` is not zero; see :func:`~isoalign.imaging.kernels.filled_extents`; made on first use."""
-        layout = self.layout(step_axis)
+        Parameters
+        ----------
+        step_axis : int
+        together : int
+            ``k`` counts slabs, the means of so many planes; :meth:`slab_of` says which.
+        """
         with self._lock:
-            if step_axis not in self._extents:
+            if (step_axis, together) not in self._layouts:
+                turned = self.values.transpose(_LAYOUT_AXES[step_axis])
+                turned = np.ascontiguousarray(turned) if together == 1 else _slabs(turned, together)
+                turned.setflags(write=False)
+                self._layouts[step_axis, together] = turned
+            return self._layouts[step_axis, together]
+
+    @staticmethod
+    def slab_of(together: int) -> tuple[float, float]:
+        """(offset, factor) with ``k = offset + factor * index`` from the index along an axis to that of slabs."""
+        return PADDING - (PADDING + (together - 1) / 2) / together, 1.0 / together
+
+    def extents(self, step_axis: int, *, together: int = 1) -> Int32:
+        """Where :meth:`layout` is not zero; see :func:`~isoalign.imaging.kernels.filled_extents`; made on first use."""
+        layout = self.layout(step_axis, together=together)
+        with self._lock:
+            if (step_axis, together) not in self._extents:
                 found = np.empty((layout.shape[0], -(-layout.shape[1] // BLOCK), 2), np.int32)
                 with kernel_lock:
                     filled_extents(layout, found)
                 found.setflags(write=False)
-                self._extents[step_axis] = found
-            return self._extents[step_axis]
+                self._extents[step_axis, together] = found
+            return self._extents[step_axis, together]
 
     @staticmethod
     def layout_index(step_axis: int) -> tuple[int, int, int]:
@@ -113,7 +142,7 @@ class AttenuationVolume:
     fine : AttenuationGrid
         The CT's own voxels.
     levels : tuple of AttenuationGrid
-        Averaged to at least 1.2, 2.4 and 4.8 mm (finest first).
+        Averaged to about 1.2, 2.4 and 4.8 mm (finest first); beams along an axis see slabs of two planes.
     """
 
     fine: AttenuationGrid
@@ -162,11 +191,22 @@ def attenuation_volume(volume: Volume, beam: BeamQuality = NOMINAL_BEAM) -> Atte
     return AttenuationVolume(fine, tuple(levels))
 
 
+def _slabs(planes: Float32, together: int) -> Float32:
+    """Means of so many planes inside the padding, padded; what is missing in the last slab is zero."""
+    inner = planes[PADDING:-PADDING]
+    slabs = np.zeros((-(-len(inner) // together) + 2 * PADDING, *planes.shape[1:]), np.float32)
+    for first in range(together):
+        part = inner[first::together]
+        slabs[PADDING : PADDING + len(part)] += part
+    slabs *= np.float32(1.0 / together)
+    return slabs
+
+
 def _reduced(grid: AttenuationGrid, target_mm: float) -> AttenuationGrid:
     """The grid averaged over blocks of voxels so that its spacing comes near to ``target_mm``."""
     factor = np.maximum(1, np.round(target_mm / grid.spacing_mm)).astype(np.int64)
     if (factor == 1).all():
-        return grid
+        return AttenuationGrid(grid.values, grid.dicom_from_index, grid.cut_faces, slabs=True)
     inner = np.array(grid.values.shape[::-1]) - 2 * PADDING
     reduced = -(-inner // factor)
     values = np.zeros(tuple((reduced + 2 * PADDING)[::-1]), np.float32)
@@ -175,4 +215,4 @@ def _reduced(grid: AttenuationGrid, target_mm: float) -> AttenuationGrid:
     to_finer = np.eye(4)
     to_finer[:3, :3] = np.diag(factor)
     to_finer[:3, 3] = PADDING + (factor - 1) / 2 - factor * PADDING
-    return AttenuationGrid(values, grid.dicom_from_index @ to_finer, grid.cut_faces)
+    return AttenuationGrid(values, grid.dicom_from_index @ to_finer, grid.cut_faces, slabs=True)

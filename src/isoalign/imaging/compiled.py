@@ -27,3 +27,8 @@ def compiled(function: Function) -> Function:
 def compiled_inline(function: Function) -> Function:
     """Compile a small helper that kernels of the same module call."""
     return cast("Function", numba.njit(cache=True, nogil=True, fastmath=True, inline="always")(function))
+
+
+def compiled_part(function: Function) -> Function:
+    """Compile a helper for one core that kernels call and that is too large to be repeated in each."""
+    return cast("Function", numba.njit(cache=True, nogil=True, fastmath=True)(function))

@@ -15,6 +15,8 @@ from isoalign.imaging.kernels import project, project_maximum, project_with_deri
 
 Float32 = npt.NDArray[np.float32]
 
+SLABS_UP_TO = 0.35
+"""Tangent of the angle from step axis to central ray up to which slabs are projected, where the grid has them."""
 MOTION_PARAMETERS = ("x_mm", "y_mm", "z_mm", "x_deg", "y_deg", "z_deg")
 """Small motions of the patient in the fixed frame: translation along, then rotation about, its axes."""
 
@@ -24,6 +26,7 @@ class _Rays:
     """Source and rays in the (u, v, k) coordinates of one layout of a grid."""
 
     step_axis: int
+    together: int
     source: Array
     rays: Array
     rays_mm: Array
@@ -46,15 +49,23 @@ def _rays(grid: AttenuationGrid, geometry: ProjectionGeometry, fixed_from_dicom:
     source = to_index @ (source_mm - fixed_from_dicom.translation_mm) + grid.index_from_dicom[:3, 3]
     rays = rays_mm @ to_index.T
     middle = rays_mm[0] + (pixels.columns - 1) / 2 * rays_mm[1] + (pixels.rows - 1) / 2 * rays_mm[2]
-    step_axis = int(np.argmax(np.abs(to_index @ middle) * grid.spacing_mm))
+    along_mm = np.abs(to_index @ middle) * grid.spacing_mm
+    step_axis = int(np.argmax(along_mm))
+    oblique = float(np.linalg.norm(np.delete(along_mm, step_axis))) > SLABS_UP_TO * float(along_mm[step_axis])
+    together = 1 if oblique else grid.planes_per_slab[step_axis]
     # a patient moved by (t + r x p) sees source and pixels moved by the opposite
     turn = np.deg2rad(1.0)
     source_motion = np.concatenate([-np.eye(3), -turn * _turned(source_mm)]) @ to_index.T
     rays_motion = np.zeros((6, 3, 3))
     rays_motion[3:] = -turn * np.stack([_turned(ray) for ray in rays_mm], axis=1) @ to_index.T
+    offset, factor = grid.slab_of(together)
+    source[step_axis] = offset + factor * source[step_axis]
+    for vectors in (rays, source_motion, rays_motion):
+        vectors[..., step_axis] *= factor
     order = list(grid.layout_index(step_axis))
     return _Rays(
         step_axis,
+        together,
         np.ascontiguousarray(source[order]),
         np.ascontiguousarray(rays[:, order]),
         rays_mm,
@@ -69,8 +80,8 @@ def project_grid(
     """Line integrals through one grid of an attenuation volume; see :func:`render_drr`."""
     seen = _rays(grid, geometry, fixed_from_dicom)
     out = np.empty((geometry.grid.rows, geometry.grid.columns), np.float32)
-    layout = grid.layout(seen.step_axis)
-    extents = grid.extents(seen.step_axis)
+    layout = grid.layout(seen.step_axis, together=seen.together)
+    extents = grid.extents(seen.step_axis, together=seen.together)
     with kernel_lock:
         project(layout, extents, seen.source, seen.rays, seen.rays_mm, out)
     return out
@@ -91,8 +102,8 @@ def project_grid_with_derivatives(
     shape = (geometry.grid.rows, geometry.grid.columns)
     out = np.empty(shape, np.float32)
     derivatives = np.empty((6, *shape), np.float32)
-    layout = grid.layout(seen.step_axis)
-    extents = grid.extents(seen.step_axis)
+    layout = grid.layout(seen.step_axis, together=seen.together)
+    extents = grid.extents(seen.step_axis, together=seen.together)
     with kernel_lock:
         project_with_derivatives(
             layout,
@@ -146,7 +157,7 @@ def render_maximum(
     """
     seen = _rays(attenuation.fine, geometry, fixed_from_dicom)
     out = np.empty((geometry.grid.rows, geometry.grid.columns), np.float32)
-    layout = attenuation.fine.layout(seen.step_axis)
+    layout = attenuation.fine.layout(seen.step_axis, together=seen.together)
     with kernel_lock:
         project_maximum(layout, seen.source, seen.rays, out)
     return out

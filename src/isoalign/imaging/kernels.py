@@ -22,6 +22,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 Int32 = npt.NDArray[np.int32]
+Uint32 = npt.NDArray[np.uint32]
 
 TILE = 64
 """Pixels of one detector row that are handled together, so that the inner loop runs over pixels in vector registers."""
@@ -58,19 +59,53 @@ def filled_extents(grid: Float32, extents: Int32) -> None:
 
 
 @compiled_inline
-def _meets_nothing(
-    extents: Int32, plane: int, nv: int, u_one: float, u_two: float, v_one: float, v_two: float, reach: float
-) -> bool:
-    """Whether all rays of a tile meet zeros only in a plane and the next; its outer rays are at one and two."""
-    low = max(int(min(v_one, v_two) - reach) - 1, 0) // BLOCK
-    high = min(max(int(max(v_one, v_two) + reach) + 1, 0), nv - 1) // BLOCK
-    left = min(u_one, u_two) - reach - 1.0
-    right = max(u_one, u_two) + reach + 1.0
-    for at in range(plane, plane + 2):
-        for block in range(low, high + 1):
-            if extents[at, block, 0] <= right and extents[at, block, 1] >= left:
-                return False
+def _meets_nothing(extents: Int32, plane: int, nv: int, u_one: float, u_two: float, v_one: float, v_two: float) -> bool:
+    """Whether all rays of a tile meet zeros only in a plane; its outer rays are at one and two."""
+    low = max(int(min(v_one, v_two)) - 1, 0) // BLOCK
+    high = min(max(int(max(v_one, v_two)) + 1, 0), nv - 1) // BLOCK
+    left = min(u_one, u_two) - 1.0
+    right = max(u_one, u_two) + 1.0
+    for block in range(low, high + 1):
+        if extents[plane, block, 0] <= right and extents[plane, block, 1] >= left:
+            return False
     return True
+
+
+@compiled_inline
+def _cells(
+    at_u: Float32,
+    at_v: Float32,
+    slope_u: Float32,
+    slope_v: Float32,
+    steps: np.float32,
+    top_u: np.float32,
+    top_v: np.float32,
+    width: np.uint32,
+    part_u: Float32,
+    part_v: Float32,
+    cell: Uint32,
+) -> None:
+    """Where the rays of a tile meet a plane: the voxel before, in the flat plane, and how far beyond it they are."""
+    for j in range(TILE):
+        u = min(max(at_u[j] + steps * slope_u[j], np.float32(0.0)), top_u)
+        v = min(max(at_v[j] + steps * slope_v[j], np.float32(0.0)), top_v)
+        before_u = np.int32(u)
+        before_v = np.int32(v)
+        part_u[j] = u - np.float32(before_u)
+        part_v[j] = v - np.float32(before_v)
+        cell[j] = np.uint32(np.uint32(before_v) * width + np.uint32(before_u))
+
+
+@compiled_inline
+def _corners(values: Float32, cell: Uint32, width: np.uint32, count: int, corners: Float32) -> None:
+    """The four voxels about every ray of a tile: (v, u), (v, u + 1), (v + 1, u), (v + 1, u + 1)."""
+    for j in range(count):
+        here = cell[j]
+        below = np.uint32(here + width)
+        corners[0, j] = values[here]
+        corners[1, j] = values[np.uint32(here + np.uint32(1))]
+        corners[2, j] = values[below]
+        corners[3, j] = values[np.uint32(below + np.uint32(1))]
 
 
 @compiled_inline
@@ -91,7 +126,8 @@ def _clip_range(
 def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_mm: Float64, out: Float32) -> None:
     """Line integrals for every pixel.
 
-    Two planes are taken at a time, which halves the traffic of sums; planes where a tile meets zeros only are skipped.
+    Planes where a tile meets zeros only are skipped. Indices, loads and sums of a tile are loops of their own: the
+    first and the last run in vector registers, and the loads, which do not on every processor, hold up nothing else.
 
     Parameters
     ----------
@@ -118,10 +154,14 @@ def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_
         row = job // tiles
         first_column = (job % tiles) * TILE
         count = min(TILE, columns - first_column)
-        at_u = np.empty(TILE, np.float32)
-        at_v = np.empty(TILE, np.float32)
-        slope_u = np.empty(TILE, np.float32)
-        slope_v = np.empty(TILE, np.float32)
+        at_u = np.zeros(TILE, np.float32)
+        at_v = np.zeros(TILE, np.float32)
+        slope_u = np.zeros(TILE, np.float32)
+        slope_v = np.zeros(TILE, np.float32)
+        part_u = np.empty(TILE, np.float32)
+        part_v = np.empty(TILE, np.float32)
+        cell = np.empty(TILE, np.uint32)
+        corners = np.zeros((4, TILE), np.float32)
         total = np.zeros(TILE, np.float32)
         first_plane = float(nk)
         last_plane = -1.0
@@ -147,8 +187,7 @@ def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_
             at_u[j] = source[0] + (first - source[2]) * (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
             at_v[j] = source[1] + (first - source[2]) * (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
         end = count - 1
-        reach = max(abs(slope_u[0]), abs(slope_u[end]), abs(slope_v[0]), abs(slope_v[end]))
-        for plane in range(first, last + 1, 2):
+        for plane in range(first, last + 1):
             steps = np.float32(plane - first)
             if _meets_nothing(
                 extents,
@@ -158,39 +197,15 @@ def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_
                 at_u[end] + steps * slope_u[end],
                 at_v[0] + steps * slope_v[0],
                 at_v[end] + steps * slope_v[end],
-                reach,
             ):
                 continue
             values = flat[plane * nv * nu : (plane + 1) * nv * nu]
-            further = flat[(plane + 1) * nv * nu : (plane + 2) * nv * nu]
-            for j in range(count):
-                near_u = at_u[j] + steps * slope_u[j]
-                near_v = at_v[j] + steps * slope_v[j]
-                u = min(max(near_u, np.float32(0.0)), top_u)
-                v = min(max(near_v, np.float32(0.0)), top_v)
-                part_u = u - np.float32(np.int32(u))
-                part_v = v - np.float32(np.int32(v))
-                here = np.uint32(np.uint32(np.int32(v)) * width + np.uint32(np.int32(u)))
-                below = np.uint32(here + width)
-                corner = values[here]
-                other = values[below]
-                step_lower = values[np.uint32(here + np.uint32(1))] - corner
-                step_upper = values[np.uint32(below + np.uint32(1))] - other
-                lower = corner + part_u * step_lower
-                near = lower + part_v * (other + part_u * step_upper - lower)
-                u = min(max(near_u + slope_u[j], np.float32(0.0)), top_u)
-                v = min(max(near_v + slope_v[j], np.float32(0.0)), top_v)
-                part_u = u - np.float32(np.int32(u))
-                part_v = v - np.float32(np.int32(v))
-                here = np.uint32(np.uint32(np.int32(v)) * width + np.uint32(np.int32(u)))
-                below = np.uint32(here + width)
-                corner = further[here]
-                other = further[below]
-                step_lower = further[np.uint32(here + np.uint32(1))] - corner
-                step_upper = further[np.uint32(below + np.uint32(1))] - other
-                lower = corner + part_u * step_lower
-                far = lower + part_v * (other + part_u * step_upper - lower)
-                total[j] += near + far
+            _cells(at_u, at_v, slope_u, slope_v, steps, top_u, top_v, width, part_u, part_v, cell)
+            _corners(values, cell, width, count, corners)
+            for j in range(TILE):
+                lower = corners[0, j] + part_u[j] * (corners[1, j] - corners[0, j])
+                upper = corners[2, j] + part_u[j] * (corners[3, j] - corners[2, j])
+                total[j] += lower + part_v[j] * (upper - lower)
         for j in range(count):
             column = first_column + j
             x = rays_mm[0, 0] + column * rays_mm[1, 0] + row * rays_mm[2, 0]
@@ -235,10 +250,14 @@ def project_with_derivatives(
         row = job // tiles
         first_column = (job % tiles) * TILE
         count = min(TILE, columns - first_column)
-        at_u = np.empty(TILE, np.float32)
-        at_v = np.empty(TILE, np.float32)
-        slope_u = np.empty(TILE, np.float32)
-        slope_v = np.empty(TILE, np.float32)
+        at_u = np.zeros(TILE, np.float32)
+        at_v = np.zeros(TILE, np.float32)
+        slope_u = np.zeros(TILE, np.float32)
+        slope_v = np.zeros(TILE, np.float32)
+        part_u = np.empty(TILE, np.float32)
+        part_v = np.empty(TILE, np.float32)
+        cell = np.empty(TILE, np.uint32)
+        corners = np.zeros((4, TILE), np.float32)
         total = np.zeros(TILE, np.float32)
         by_u = np.zeros(TILE, np.float32)
         by_v = np.zeros(TILE, np.float32)
@@ -268,8 +287,7 @@ def project_with_derivatives(
             at_u[j] = source[0] + (first - source[2]) * (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
             at_v[j] = source[1] + (first - source[2]) * (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
         end = count - 1
-        reach = max(abs(slope_u[0]), abs(slope_u[end]), abs(slope_v[0]), abs(slope_v[end]))
-        for plane in range(first, last + 1, 2):
+        for plane in range(first, last + 1):
             steps = np.float32(plane - first)
             if _meets_nothing(
                 extents,
@@ -279,49 +297,22 @@ def project_with_derivatives(
                 at_u[end] + steps * slope_u[end],
                 at_v[0] + steps * slope_v[0],
                 at_v[end] + steps * slope_v[end],
-                reach,
             ):
                 continue
             values = flat[plane * nv * nu : (plane + 1) * nv * nu]
-            further = flat[(plane + 1) * nv * nu : (plane + 2) * nv * nu]
-            for j in range(count):
-                near_u = at_u[j] + steps * slope_u[j]
-                near_v = at_v[j] + steps * slope_v[j]
-                u = min(max(near_u, np.float32(0.0)), top_u)
-                v = min(max(near_v, np.float32(0.0)), top_v)
-                part_u = u - np.float32(np.int32(u))
-                part_v = v - np.float32(np.int32(v))
-                here = np.uint32(np.uint32(np.int32(v)) * width + np.uint32(np.int32(u)))
-                below = np.uint32(here + width)
-                corner = values[here]
-                other = values[below]
-                step_lower = values[np.uint32(here + np.uint32(1))] - corner
-                step_upper = values[np.uint32(below + np.uint32(1))] - other
-                lower = corner + part_u * step_lower
-                value_v = other + part_u * step_upper - lower
-                value_u = step_lower + part_v * (step_upper - step_lower)
-                value = lower + part_v * value_v
-                u = min(max(near_u + slope_u[j], np.float32(0.0)), top_u)
-                v = min(max(near_v + slope_v[j], np.float32(0.0)), top_v)
-                part_u = u - np.float32(np.int32(u))
-                part_v = v - np.float32(np.int32(v))
-                here = np.uint32(np.uint32(np.int32(v)) * width + np.uint32(np.int32(u)))
-                below = np.uint32(here + width)
-                corner = further[here]
-                other = further[below]
-                step_lower = further[np.uint32(here + np.uint32(1))] - corner
-                step_upper = further[np.uint32(below + np.uint32(1))] - other
-                lower = corner + part_u * step_lower
-                next_value_v = other + part_u * step_upper - lower
-                next_value_u = step_lower + part_v * (step_upper - step_lower)
-                next_value = lower + part_v * next_value_v
-                total[j] += value + next_value
-                both_u = value_u + next_value_u
-                both_v = value_v + next_value_v
-                by_u[j] += both_u
-                by_v[j] += both_v
-                lever_u[j] += steps * both_u + next_value_u
-                lever_v[j] += steps * both_v + next_value_v
+            _cells(at_u, at_v, slope_u, slope_v, steps, top_u, top_v, width, part_u, part_v, cell)
+            _corners(values, cell, width, count, corners)
+            for j in range(TILE):
+                step_lower = corners[1, j] - corners[0, j]
+                step_upper = corners[3, j] - corners[2, j]
+                lower = corners[0, j] + part_u[j] * step_lower
+                value_v = corners[2, j] + part_u[j] * step_upper - lower
+                value_u = step_lower + part_v[j] * (step_upper - step_lower)
+                total[j] += lower + part_v[j] * value_v
+                by_u[j] += value_u
+                by_v[j] += value_v
+                lever_u[j] += steps * value_u
+                lever_v[j] += steps * value_v
         for j in range(count):
             column = first_column + j
             x = rays_mm[0, 0] + column * rays_mm[1, 0] + row * rays_mm[2, 0]

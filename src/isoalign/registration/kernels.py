@@ -6,10 +6,48 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
-from isoalign.imaging.compiled import compiled
+from isoalign.imaging.compiled import compiled, compiled_part
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+
+
+STRIP = 32
+"""Lines that are summed side by side, in vector registers."""
+
+
+@compiled_part
+def summed(lines: Float32, length: int, radius: int, out: Float32) -> None:
+    """Sums over a box along lines that lie side by side; zero beyond the ends.
+
+    Parameters
+    ----------
+    lines, out : ndarray, shape (length, STRIP), float32
+    radius : int
+        Of the box: so many places to each side.
+    """
+    total = np.zeros(STRIP, np.float32)
+    for place in range(min(radius, length)):
+        for line in range(STRIP):
+            total[line] += lines[place, line]
+    for place in range(length):
+        entering = place + radius
+        leaving = place - radius - 1
+        if entering < length and leaving >= 0:
+            for line in range(STRIP):
+                total[line] += lines[entering, line] - lines[leaving, line]
+                out[place, line] = total[line]
+        elif entering < length:
+            for line in range(STRIP):
+                total[line] += lines[entering, line]
+                out[place, line] = total[line]
+        elif leaving >= 0:
+            for line in range(STRIP):
+                total[line] -= lines[leaving, line]
+                out[place, line] = total[line]
+        else:
+            for line in range(STRIP):
+                out[place, line] = total[line]
 
 
 @compiled
@@ -21,38 +59,36 @@ def local_sums(stack: Float32, radius: int, out: Float32) -> None:
     stack, out : ndarray, shape (channels, rows, columns), float32
     """
     channels, rows, columns = stack.shape
-    for channel in prange(channels):
-        first = np.empty((rows, columns), np.float32)
-        second = np.empty((rows, columns), np.float32)
-        running = np.empty(columns, np.float32)
-        for turn in range(2):
-            for row in range(rows):
-                total = np.float32(0.0)
-                for column in range(min(radius, columns)):
-                    total += stack[channel, row, column] if turn == 0 else second[row, column]
-                for column in range(columns):
-                    if column + radius < columns:
-                        total += stack[channel, row, column + radius] if turn == 0 else second[row, column + radius]
-                    if column - radius - 1 >= 0:
-                        gone = column - radius - 1
-                        total -= stack[channel, row, gone] if turn == 0 else second[row, gone]
-                    first[row, column] = total
-            running[:] = np.float32(0.0)
-            for row in range(min(radius, rows)):
-                for column in range(columns):
-                    running[column] += first[row, column]
-            for row in range(rows):
-                if row + radius < rows:
-                    for column in range(columns):
-                        running[column] += first[row + radius, column]
-                if row - radius - 1 >= 0:
-                    for column in range(columns):
-                        running[column] -= first[row - radius - 1, column]
-                for column in range(columns):
-                    second[row, column] = running[column]
-        for row in range(rows):
+    strips = (rows + STRIP - 1) // STRIP
+    for job in prange(channels * strips):
+        channel = job // strips
+        first = (job % strips) * STRIP
+        width = min(STRIP, rows - first)
+        lines = np.zeros((columns, STRIP), np.float32)
+        between = np.empty((columns, STRIP), np.float32)
+        for line in range(width):
             for column in range(columns):
-                out[channel, row, column] = second[row, column]
+                lines[column, line] = stack[channel, first + line, column]
+        summed(lines, columns, radius, between)
+        summed(between, columns, radius, lines)
+        for line in range(width):
+            for column in range(columns):
+                out[channel, first + line, column] = lines[column, line]
+    strips = (columns + STRIP - 1) // STRIP
+    for job in prange(channels * strips):
+        channel = job // strips
+        first = (job % strips) * STRIP
+        width = min(STRIP, columns - first)
+        lines = np.zeros((rows, STRIP), np.float32)
+        between = np.empty((rows, STRIP), np.float32)
+        for row in range(rows):
+            for line in range(width):
+                lines[row, line] = out[channel, row, first + line]
+        summed(lines, rows, radius, between)
+        summed(between, rows, radius, lines)
+        for row in range(rows):
+            for line in range(width):
+                out[channel, row, first + line] = lines[row, line]
 
 
 @compiled

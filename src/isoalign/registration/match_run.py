@@ -11,8 +11,6 @@ import numpy.typing as npt
 from isoalign.geometry import Array, Fixed, Pose, RigidResidual, residual_of
 from isoalign.imaging import (
     AttenuationGrid,
-    binned,
-    line_integrals,
     project_grid,
 )
 from isoalign.records import ViewQuality
@@ -41,8 +39,6 @@ LEAST_VISIBLE = 0.01
 """Part of the pixels that must see the CT at the planned pose."""
 LEAST_CHOSEN = 0.003
 """Part of the pixels that must see the chosen region at the planned pose."""
-BLOCK_MM = 30.0
-"""Over such distances at the isocentre, what the CT does not predict is taken to be alike."""
 DETAIL_WINDOW_MM = 5.0
 """Half width of the parts of an image whose details must agree."""
 OTHER_START_STEPS = 8
@@ -52,6 +48,8 @@ CAPTURE_MM, CAPTURE_DEG = 20.0, 8.0
 CAPTURED_MM = 0.5
 """A start came back when it ends so near to the result, at the arm below."""
 CAPTURE_ARM_MM = 80.0
+SETTLED = 0.05
+"""A search whose last step was no longer than that, mm and degrees, has settled."""
 CLEARLY = 0.1
 """What a single step of one view says is believed below this (mm and degrees); beyond, the view searches on."""
 
@@ -170,8 +168,7 @@ class MatchRun:
 
     def settled(self, refined: Refined) -> bool:
         """Whether a search ended because its steps had become small."""
-        finest = self.settings.levels[-1]
-        return not refined.strayed and refined.last_step <= max(2 * finest.tolerance, 0.05)
+        return not refined.strayed and refined.last_step <= max(self.settings.levels[-1].tolerance, SETTLED)
 
     def restart(self, found: PatientPose) -> RigidResidual:
         """Where a second search from a displaced start ends, against the solution."""
@@ -232,7 +229,7 @@ class MatchRun:
 
     def covariance(self, refined: Refined) -> Array:
         """Of small motions along and about the fixed axes, (6, 6), mm and degrees."""
-        return covariance_of(refined.matrix, refined.linearised, max(1, round(BLOCK_MM / refined.pixel_mm)))
+        return covariance_of(refined.matrix, refined.linearised)
 
     def measure(self, refined: Refined) -> tuple[Figures, tuple[ViewQuality, ...]]:
         """All that the verdict hangs on, and the pictures."""
@@ -275,9 +272,8 @@ class MatchRun:
         view, seen, finest = self.views[number], refined.views[number], self.settings.levels[-1]
         volume = self.prepared.attenuation.levels[finest.volume_level]
         start = project_grid(volume, seen.geometry, self.planned)
-        if refined.last_step < finest.tolerance and refined.pixel_mm == finest.pixel_mm:
-            end = refined.linearised[number].drr  # from before a step too small to be seen
-        else:
+        end = refined.drr(number) if refined.pixel_mm == finest.pixel_mm else None
+        if end is None:
             end = project_grid(volume, seen.geometry, refined.pose)
         edges = edge_view(seen)
         offered = 1.0 if view.used is None else float(np.mean(view.used))
@@ -304,7 +300,7 @@ class MatchRun:
         else:
             volume = self.prepared.attenuation.levels[0]
             start, end = (project_grid(volume, geometry, pose) for pose in (self.planned, found))
-            integrals = line_integrals(binned(view.pixels.intensity, factor), view.pixels.open_field)
+            integrals = view.line_integrals(factor)
         return ViewQuality(
             imager=view.imager,
             gradient_correlation_start=figures.correlation_start,

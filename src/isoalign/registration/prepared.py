@@ -52,7 +52,7 @@ def prepare(volume: Volume, *, region: Region | None = None) -> PreparedVolume:
     attenuation = attenuation_volume(volume)
     for grid in attenuation.levels:
         for step_axis in range(3):
-            grid.extents(step_axis)
+            grid.extents(step_axis, together=grid.planes_per_slab[step_axis])
     chosen = None if region is None else _region_grid(attenuation.levels[REGION_LEVEL], region)
     return PreparedVolume(attenuation, volume.frame_of_reference_uid, chosen)
 

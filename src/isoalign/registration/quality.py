@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from isoalign.geometry import Array, ProjectionGeometry
+from isoalign.imaging.compiled import kernel_lock
+from isoalign.registration.edge_kernels import edge_agreement
 from isoalign.registration.residuals import SEEN_ABOVE, Linearised
-from isoalign.registration.response import Response, estimate_response
+from isoalign.registration.response import STRAIGHT, Response, estimate_response
 from isoalign.registration.views import LevelView, window_sums
 
 Float32 = npt.NDArray[np.float32]
@@ -19,6 +21,8 @@ LEAST_DETAIL = 0.02
 """Local spread of a DRR above which it has detail (line integrals; 1 mm of water)."""
 SMOOTHING_PX = 1
 """Radius of the window over which image and DRR are smoothed before their edges are compared."""
+LEAST_PIXELS = 9
+"""Fewer pixels tell no gradient correlation."""
 CONDITION_ARM_MM = 80.0
 SYSTEMATIC_MM, SYSTEMATIC_DEG = 0.04, 0.04
 """What no image tells: errors common to all blocks of both views; measured on two simulated cases."""
@@ -46,7 +50,7 @@ def gradient_correlation(image: npt.ArrayLike, drr: npt.ArrayLike, mask: npt.Arr
     first, second = np.asarray(image, dtype=np.float64), np.asarray(drr, dtype=np.float64)
     counts = np.ones(first.shape, np.bool_) if mask is None else np.asarray(mask) > 0
     inner = counts[1:-1, 1:-1] & counts[2:, 1:-1] & counts[:-2, 1:-1] & counts[1:-1, 2:] & counts[1:-1, :-2]
-    if np.count_nonzero(inner) < 9:
+    if np.count_nonzero(inner) < LEAST_PIXELS:
         return 0.0
     found = []
     for axis in (0, 1):
@@ -82,14 +86,14 @@ class EdgeView:
         response : Response, optional
             The DRR is bent by it first: metal does not darken an image as much as its line integrals say.
         """
-        bent = drr if response is None else response.apply(drr)[0]
-        blurred = window_sums((self.view.mask * bent)[None], SMOOTHING_PX)[0] / self.share
-        return gradient_correlation(self.smooth, blurred, self.view.mask * (drr > SEEN_ABOVE))
+        curve = STRAIGHT if response is None else response.curve()
+        with kernel_lock:
+            found = edge_agreement(drr, self.smooth, self.view.mask, self.share, curve, SEEN_ABOVE, LEAST_PIXELS)
+        return float(found)
 
     def response(self, drr: Float32) -> Response | None:
         """How the imager answers to line integrals, told by the pixels that show the patient."""
-        seen = (self.view.mask > 0) & (drr > SEEN_ABOVE)
-        return estimate_response(drr[seen], self.view.integrals[seen])
+        return estimate_response(drr, self.view.integrals, self.view.mask, SEEN_ABOVE)
 
 
 def edge_view(view: LevelView) -> EdgeView:
@@ -138,7 +142,7 @@ def detail_agreement(view: LevelView, drr: Float32) -> float:
     return float(np.median((covariance / np.sqrt((variance + tiny) * (view.variance + tiny)))[detailed]))
 
 
-def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int) -> Array:
+def covariance_of(matrix: Array, linearised: Sequence[Linearised]) -> Array:
     """Covariance of small motions along and about the fixed axes, (6, 6), mm and degrees.
 
     What remains between image and DRR is mostly what the CT does not predict, alike over some distance. So the
@@ -151,8 +155,6 @@ def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int
         Sum of J^T W J over the views.
     linearised : sequence of Linearised
         The views at the solution.
-    block_px : int
-        Size of a block in pixels of the level.
 
     Notes
     -----
@@ -162,18 +164,9 @@ def covariance_of(matrix: Array, linearised: Sequence[Linearised], block_px: int
     inverse = np.linalg.pinv(matrix, rcond=1e-12, hermitian=True)
     spread = np.zeros((6, 6))
     for one in linearised:
-        pulls = _block_sums(one.jacobian * (one.weight * one.residual), block_px) / one.variance
-        spread += pulls @ pulls.T
+        spread += one.pulls @ one.pulls.T
     shared = np.diag([SYSTEMATIC_MM**2] * 3 + [SYSTEMATIC_DEG**2] * 3)
     return np.asarray(inverse @ spread @ inverse + shared, dtype=np.float64)
-
-
-def _block_sums(stack: Float32, size: int) -> Array:
-    """Sums over blocks of ``size`` x ``size`` pixels, shape (channels, blocks); the last blocks may be smaller."""
-    rows = np.arange(0, stack.shape[1], size)
-    columns = np.arange(0, stack.shape[2], size)
-    summed = np.add.reduceat(np.add.reduceat(stack, rows, axis=1, dtype=np.float64), columns, axis=2)
-    return np.asarray(summed.reshape(stack.shape[0], -1), dtype=np.float64)
 
 
 def in_plane_motions(geometry: ProjectionGeometry) -> Array:

@@ -8,7 +8,7 @@ not fit (edges of the couch top, metal, clothing) count little (Cauchy weights).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +16,22 @@ import numpy.typing as npt
 from isoalign.geometry import Array, DicomPatient, Fixed, Pose
 from isoalign.imaging import AttenuationGrid, project_grid_with_derivatives
 from isoalign.imaging.compiled import kernel_lock
-from isoalign.registration.kernels import normal_equations
-from isoalign.registration.response import estimate_response
+from isoalign.registration.comparison_kernels import CHANNELS, agreement_totals, equations, residuals, windowed
+from isoalign.registration.kernels import local_sums
+from isoalign.registration.response import STRAIGHT, estimate_response
 from isoalign.registration.settings import MatchLevel
-from isoalign.registration.views import LevelView, window_sums
+from isoalign.registration.views import LevelView
 
 Float32 = npt.NDArray[np.float32]
 
-SPREAD_FLOOR = np.float32(0.05)
+SPREAD_FLOOR = 0.05
 """Added to the local spread of the image, so that noise in flat parts is not blown up (line integrals)."""
-SEEN_ABOVE = np.float32(0.05)
+SEEN_ABOVE = 0.05
 """A DRR pixel above this sees the patient (line integrals)."""
 LEAST_SPREAD = 0.1
 """Of residuals, in units of the local spread of the image: the CT never predicts better than that where it matters."""
+BLOCK_MM = 30.0
+"""Over such distances at the isocentre, what the CT does not predict is taken to be alike."""
 LEAST_CONTRAST, MOST_CONTRAST = 0.3, 1.5
 """Of the image against the DRR: anything else is not physics."""
 
@@ -43,9 +46,12 @@ class Linearised:
         J^T W J and J^T W r, in units of the residual's own variance.
     similarity : float
         Weighted correlation of image and DRR details, -1 to 1.
-    drr, residual, weight : ndarray, shape (rows, columns), float32
-        The DRR is as projected, before it is bent to the image's response.
-    jacobian : ndarray, shape (6, rows, columns), float32
+    drr : ndarray, shape (rows, columns), float32
+        As projected, before it is bent to the image's response.
+    derivatives : ndarray, shape (6, rows, columns), float32
+        Of ``drr`` by small motions.
+    pulls : ndarray, shape (6, n)
+        J^T W r of blocks of pixels, in units of the residual's own variance.
     variance : float
         Of the residual, robustly.
     """
@@ -54,73 +60,83 @@ class Linearised:
     vector: Array
     similarity: float
     drr: Float32
-    residual: Float32
-    weight: Float32
-    jacobian: Float32
+    derivatives: Float32
+    pulls: Array
     variance: float
+
+    def drr_after(self, step: Array) -> Float32:
+        """The DRR after a small motion, from its derivatives (mm and degrees, six)."""
+        return np.asarray(self.drr + np.tensordot(step.astype(np.float32), self.derivatives, 1), dtype=np.float32)
 
 
 def linearise(
     view: LevelView, grid: AttenuationGrid, fixed_from_dicom: Pose[Fixed, DicomPatient], level: MatchLevel
 ) -> Linearised:
     """Compare one view with its DRR at a pose, and say how the difference changes with small motions."""
-    projected, derivatives = project_grid_with_derivatives(grid, view.geometry, fixed_from_dicom)
-    drr = projected
-    seen = (view.mask > 0) & (drr > SEEN_ABOVE)
-    if isfinite(level.local_contrast):
-        response = estimate_response(drr[seen], view.integrals[seen])
+    drr, derivatives = project_grid_with_derivatives(grid, view.geometry, fixed_from_dicom)
+    curve = STRAIGHT
+    local = isfinite(level.local_contrast)
+    if local:
+        response = estimate_response(drr, view.integrals, view.mask, SEEN_ABOVE)
         if response is not None:
-            drr, slope = response.apply(drr)
-            derivatives *= slope
-    stack = np.empty((9, *drr.shape), np.float32)
-    stack[0] = drr
-    stack[1] = drr * drr
-    stack[2] = drr * view.integrals
-    stack[3:] = derivatives
-    stack *= view.mask
-    means = window_sums(stack, view.radius) / view.share
-    detail = drr - means[0]
-    contrast = _contrast(view, detail, means, level.local_contrast)
-    scale = 1.0 / np.sqrt(view.variance + SPREAD_FLOOR * SPREAD_FLOOR)
-    image = view.detail * scale
-    model = contrast * detail * scale
-    residual = image - model
-    jacobian = (derivatives - means[3:]) * (contrast * scale)
-    typical = float(np.median(np.abs(residual[seen]))) if seen.any() else 1.0
-    spread = np.float32(max(1.4826 * typical, LEAST_SPREAD))
-    weight = view.mask / (1.0 + (residual / (np.float32(level.robust_scale) * spread)) ** 2)
+            curve = response.curve()
+    curved, slope, residual, gain = (np.empty_like(drr) for _ in range(4))
+    stack = np.empty((CHANNELS, *drr.shape), np.float32)
+    block = max(1, round(BLOCK_MM / level.pixel_mm))
     matrix = np.zeros((6, 6))
-    vector = np.zeros(6)
+    pulls = np.zeros((6, *(-(-size // block) for size in drr.shape)))
     with kernel_lock:
-        normal_equations(residual, jacobian, weight, matrix, vector)
-    power = float(_total(weight * image * image)) * float(_total(weight * model * model))
-    similarity = float(_total(weight * image * model)) / np.sqrt(power + 1e-12)
-    variance = float(spread) ** 2
+        windowed(drr, derivatives, view.integrals, view.mask, curve, curved, slope, stack)
+        local_sums(stack, view.radius, stack)
+        product, power, used = (
+            float(total) for total in agreement_totals(curved, stack, view.share, view.detail, view.mask)
+        )
+        overall = min(max(product / max(power, 1e-6), LEAST_CONTRAST), MOST_CONTRAST)
+        held = level.local_contrast * power / max(used, 1.0) + 1e-9 if local else 1.0
+        typical = residuals(
+            drr,
+            curved,
+            stack,
+            view.share,
+            view.mean,
+            view.detail,
+            view.variance,
+            view.mask,
+            overall,
+            local,
+            held,
+            SPREAD_FLOOR,
+            SEEN_ABOVE,
+            residual,
+            gain,
+        )
+        spread = max(1.4826 * typical, LEAST_SPREAD)
+        cut = level.robust_scale * spread
+        agreement = equations(
+            derivatives,
+            slope,
+            stack,
+            view.share,
+            gain,
+            residual,
+            view.detail,
+            view.variance,
+            view.mask,
+            SPREAD_FLOOR,
+            cut,
+            block,
+            matrix,
+            pulls,
+        )
+    both, of_image, of_model = (float(total) for total in agreement)
+    variance = spread * spread
+    pulls = pulls.reshape(6, -1) / variance
     return Linearised(
         matrix=matrix / variance,
-        vector=vector / variance,
-        similarity=float(similarity),
-        drr=projected,
-        residual=residual,
-        weight=weight,
-        jacobian=jacobian,
+        vector=pulls.sum(axis=1),
+        similarity=both / sqrt(of_image * of_model + 1e-12),
+        drr=drr,
+        derivatives=derivatives,
+        pulls=pulls,
         variance=variance,
     )
-
-
-def _contrast(view: LevelView, detail: Float32, means: Float32, local: float) -> Float32:
-    """Contrast of the image against the DRR around every pixel."""
-    power = view.mask * detail * detail
-    overall = _total(view.mask * view.detail * detail) / max(_total(power), 1e-6)
-    overall = min(max(overall, LEAST_CONTRAST), MOST_CONTRAST)
-    if not isfinite(local):
-        return np.full_like(detail, overall)
-    held = np.float32(local * _total(power) / max(_total(view.mask), 1.0) + 1e-9)
-    variance = np.maximum(means[1] - means[0] * means[0], np.float32(0.0))
-    covariance = means[2] - means[0] * view.mean
-    raw = (covariance + held * np.float32(overall)) / (variance + held)
-    return np.asarray(np.clip(raw, 0.3 * overall, 2.0 * overall), dtype=np.float32)
-
-
-def _total(image: Float32) -> float:
-    return float(image.sum(dtype=np.float64))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from isoalign.geometry import Array, DicomPatient, Fixed, Pose, residual_of, setup_error
 from isoalign.imaging import AttenuationGrid
@@ -15,8 +16,11 @@ from isoalign.registration.views import LevelView
 
 LONGEST_STEP_MM = 12.0
 LONGEST_STEP_DEG = 5.0
+LINEAR_BELOW = 0.1
+"""A DRR follows from another one and its derivatives over motions below this (mm and degrees)."""
 
 PatientPose = Pose[Fixed, DicomPatient]
+Float32 = npt.NDArray[np.float32]
 Poll = Callable[[], None]
 
 
@@ -35,8 +39,10 @@ class Refined:
         Sum of J^T W J over the views at the last step.
     pixel_mm : float
         Pixel size of the level.
+    before : Pose[Fixed, DicomPatient]
+        The pose before the last step.
     linearised : tuple of Linearised
-        The views at the last pose but one step.
+        The views at that pose.
     views : tuple of LevelView
         What was compared.
     """
@@ -47,8 +53,15 @@ class Refined:
     strayed: bool
     matrix: Array
     pixel_mm: float
+    before: PatientPose
     linearised: tuple[Linearised, ...]
     views: tuple[LevelView, ...]
+
+    def drr(self, number: int) -> Float32 | None:
+        """The DRR of one view at the pose, from that before the last step; None when the step was too long for that."""
+        error = residual_of(self.pose @ self.before.inverse())
+        step = np.concatenate([error.translation_mm, error.rotation_vector_deg])
+        return self.linearised[number].drr_after(step) if np.abs(step).max() < LINEAR_BELOW else None
 
     @property
     def similarity(self) -> float:
@@ -103,13 +116,13 @@ def refine(
             LONGEST_STEP_MM / max(float(np.linalg.norm(step[:3])), 1e-9),
             LONGEST_STEP_DEG / max(float(np.linalg.norm(step[3:])), 1e-9),
         )
-        pose = moved(pose, step)
+        before, pose = pose, moved(pose, step)
         last_step = float(np.abs(step).max())
         error = residual_of(pose @ planned.inverse())
         strayed = error.distance_mm > settings.give_up_mm or error.angle_deg > settings.give_up_deg
         if strayed or last_step < level.tolerance or iterations >= level.most_iterations:
             break
-    return Refined(pose, iterations, last_step, strayed, matrix, level.pixel_mm, linearised, tuple(views))
+    return Refined(pose, iterations, last_step, strayed, matrix, level.pixel_mm, before, linearised, tuple(views))
 
 
 def solve(matrix: Array, vector: Array, free: Array) -> Array:

@@ -43,8 +43,8 @@ class MatchLevel:
 
 DEFAULT_LEVELS = (
     MatchLevel(4.0, 2, 80.0, float("inf"), 4.0, 1.3, 25, 0.10),
-    MatchLevel(2.0, 1, 40.0, float("inf"), 3.0, 1.6, 12, 0.05),
-    MatchLevel(1.0, 0, 10.0, 1.0, 2.5, 1.6, 10, 0.02),
+    MatchLevel(2.0, 1, 20.0, 1.0, 3.0, 1.6, 12, 0.05),
+    MatchLevel(1.0, 0, 10.0, 1.0, 2.5, 1.6, 10, 0.04),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,7 @@ class View:
     pixels: RepairedPixels
     used: Float32 | None = None
     """1 where pixels may be used, (rows, columns); None for everywhere."""
+    _binned: dict[int, tuple[Float32, Float32 | None]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def pixel_mm(self) -> float:
@@ -58,6 +59,21 @@ class View:
     def bin_factor(self, pixel_mm: float) -> int:
         """How many pixels to average for pixels of about this size at the isocentre."""
         return max(1, round(pixel_mm / self.pixel_mm))
+
+    def line_integrals(self, factor: int) -> Float32:
+        """Of blocks of ``factor`` x ``factor`` pixels, (rows, columns); made on first use."""
+        return self._at(factor)[0]
+
+    def usable(self, factor: int) -> Float32 | None:
+        """1 where such a block may be used, 0 elsewhere, (rows, columns); None for everywhere."""
+        return self._at(factor)[1]
+
+    def _at(self, factor: int) -> tuple[Float32, Float32 | None]:
+        if factor not in self._binned:
+            integrals = line_integrals(binned(self.pixels.intensity, factor), self.pixels.open_field)
+            wholly = None if self.used is None else (binned(self.used, factor) > WHOLLY).astype(np.float32)
+            self._binned[factor] = integrals, wholly
+        return self._binned[factor]
 
     def window_radius(self, window_mm: float, factor: int) -> int:
         """Radius in pixels of :func:`window_sums`, for a window of so many mm to each side and binned pixels."""
@@ -138,8 +154,8 @@ def usable_view(radiograph: Radiograph, region: PixelMask | None = None) -> View
         raise BlankRadiograph(str(problem), imager=imager) from problem
     view = View(imager, radiograph.geometry, pixels, _used(radiograph, pixels, region))
     factor = view.bin_factor(4.0)
-    coarse = line_integrals(binned(pixels.intensity, factor), pixels.open_field)
-    shown = coarse if view.used is None else coarse[binned(view.used, factor) > WHOLLY]
+    coarse, wholly = view.line_integrals(factor), view.usable(factor)
+    shown = coarse if wholly is None else coarse[wholly > 0]
     if shown.size == 0:
         raise EmptyRegion(f"the region holds too little of the radiograph of imager {imager}", imager=imager)
     low, high = np.percentile(shown, (2.0, 98.0))
@@ -186,10 +202,10 @@ def level_view(
     """
     factor = view.bin_factor(level.pixel_mm)
     geometry = view.geometry.with_grid(view.geometry.grid.binned(factor))
-    integrals = line_integrals(binned(view.pixels.intensity, factor), view.pixels.open_field)
+    integrals, wholly = view.line_integrals(factor), view.usable(factor)
     mask = uncut_rays(grid, geometry, fixed_from_dicom).astype(np.float32)
-    if view.used is not None:
-        mask *= binned(view.used, factor) > WHOLLY
+    if wholly is not None:
+        mask *= wholly
     if region is not None:
         mask *= project_grid(region, geometry, fixed_from_dicom) > CROSSED_MM
     return _with_window(geometry, integrals, mask, view.window_radius(level.window_mm, factor))

@@ -13,6 +13,7 @@ from isoalign.registration.marker_ct import detect_markers_in_ct
 from isoalign.registration.marker_shape import MarkerShape
 from isoalign.registration.match import match_2d3d
 from isoalign.registration.prepared import prepare
+from isoalign.registration.response import LEAST_PIXELS, estimate_response
 from isoalign.registration.scan_match import match_3d3d
 from isoalign.registration.scan_prepared import prepare_scan
 from isoalign.registration.scan_settings import DEFAULT_SCAN_LEVELS, ScanMatchSettings
@@ -26,6 +27,8 @@ def warmup() -> None:
         (small_radiograph(0.0), small_radiograph(90.0)),
         planned_fixed_from_dicom(PatientPosition.HFS, np.zeros(3)),
     )
+    ramp = np.linspace(0.0, 1.0, LEAST_PIXELS, dtype=np.float32)
+    estimate_response(ramp, ramp)  # the small images above hold too few pixels for it
     body = np.full((20, 22, 24), -1000, np.int16)
     body[4:16, 5:17, 5:19] = 40
     body[7:13, 8:14, 8:14] = 900

@@ -75,6 +75,27 @@ def test_every_layout_holds_the_same_voxels() -> None:
         assert layout[4, 3, 5] == grid.values[plane, row, column] != 0
 
 
+def test_slabs_are_means_of_two_planes_and_lie_in_their_middle() -> None:
+    """7 or 8 planes of 1 mm make 4 slabs; planes of 3 mm are thick enough. The odd plane's slab is half empty."""
+    hounsfield = np.random.default_rng(1).integers(-900, 900, (6, 7, 8)).astype(np.int16)
+    grid = attenuation_volume(block(hounsfield, (1.0, 1.0, 3.0))).levels[0]
+    for step_axis, planes, together in ((0, 8, 2), (1, 7, 2), (2, 6, 1)):
+        layout = grid.layout(step_axis, together=together)
+        values = np.transpose(grid.values, {0: (2, 0, 1), 1: (1, 0, 2), 2: (0, 1, 2)}[step_axis])
+        values = np.concatenate([values, np.zeros_like(values[:1])])
+        slabs = -(-planes // together)
+        assert len(layout) == PADDING + slabs + PADDING
+        assert not layout[:PADDING].any()
+        assert not layout[-PADDING:].any()
+        offset, factor = grid.slab_of(together)
+        for slab in range(slabs):
+            first = PADDING + slab * together
+            expected = values[first : first + together].mean(axis=0)
+            np.testing.assert_allclose(layout[PADDING + slab], expected, atol=1e-7)
+            middle = first + (together - 1) / 2
+            assert offset + factor * middle == pytest.approx(PADDING + slab, abs=1e-12)
+
+
 def test_faces_where_the_body_is_cut() -> None:
     hounsfield = np.full((8, 9, 10), -1000, np.int16)
     hounsfield[0:5, 2:6, 3:10] = 0

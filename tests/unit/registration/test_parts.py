@@ -25,14 +25,15 @@ from isoalign.geometry import (
 from isoalign.imaging import attenuation_volume, render_drr
 from isoalign.records import Radiograph, Verdict, Volume
 from isoalign.registration import AcceptanceLimits, PreparedVolume, gradient_correlation
+from isoalign.registration.comparison_kernels import agreement_totals, equations, residuals, windowed
 from isoalign.registration.kernels import local_sums, normal_equations
-from isoalign.registration.quality import detail_agreement, in_plane_motions
-from isoalign.registration.response import estimate_response
+from isoalign.registration.quality import detail_agreement, edge_view, in_plane_motions
+from isoalign.registration.response import Response, estimate_response
 from isoalign.registration.settings import DEFAULT_LEVELS
 from isoalign.registration.shift_search import best_shift_mm
 from isoalign.registration.truncation import uncut_rays
 from isoalign.registration.verdict import Figures, ViewFigures, judge
-from isoalign.registration.views import level_view, usable_views
+from isoalign.registration.views import LevelView, level_view, usable_views
 
 Patient = Callable[[int], Volume]
 Expose = Callable[..., tuple[Radiograph, Radiograph]]
@@ -62,6 +63,73 @@ def test_normal_equations_equal_einsum() -> None:
     np.testing.assert_allclose(vector, 2 + np.einsum("aij,ij,ij->a", exact, weight, residual), atol=1e-4)
 
 
+def test_equations_equal_the_formulas_written_with_whole_arrays() -> None:
+    """Local means, contrast, residual, weights and sums, in double precision and with scipy's boxes."""
+    rng = np.random.default_rng(11)
+    shape, radius, block = (37, 45), 3, 10
+    drr, image = (rng.uniform(0.5, 4.0, shape).astype(np.float32) for _ in range(2))
+    derivatives = rng.normal(size=(6, *shape)).astype(np.float32)
+    mask = (rng.uniform(size=shape) > 0.1).astype(np.float32)
+
+    def window(values: np.ndarray) -> np.ndarray:
+        for axis in (0, 1, 0, 1):
+            values = convolve1d(values, np.ones(2 * radius + 1), axis=axis, mode="constant")
+        return values
+
+    share = window(mask.astype(np.float64))
+    mean = window((mask * image).astype(np.float64)) / share
+    variance = window((mask * image * image).astype(np.float64)) / share - mean**2
+    view = LevelView(
+        ProjectionGeometry.from_axis(ImagerAxis(0.0, 1000.0, 1500.0), PixelGrid.centred(*shape, 1.0)),
+        radius,
+        mask,
+        *(each.astype(np.float32) for each in (share, image, mean, image - mean, variance)),
+    )
+    knots = np.linspace(0.0, 5.0, 64)
+    curve = Response(knots, 0.9 * knots - 0.03 * knots**2, 0.9 - 0.06 * knots).curve()
+    for local in (False, True):
+        curved, slope, residual, gain = (np.empty(shape, np.float32) for _ in range(4))
+        stack = np.empty((9, *shape), np.float32)
+        matrix, pulls = np.zeros((6, 6)), np.zeros((6, 4, 5))
+        windowed(drr, derivatives, image, mask, curve, curved, slope, stack)
+        local_sums(stack, radius, stack)
+        totals = agreement_totals(curved, stack, view.share, view.detail, mask)
+        typical = residuals(
+            drr, curved, stack, view.share, view.mean, view.detail, view.variance, mask,
+            0.8, local, 0.3, 0.05, 1.0, residual, gain,
+        )  # fmt: skip
+        agreement = equations(
+            derivatives, slope, stack, view.share, gain, residual, view.detail, view.variance, mask,
+            0.05, 1.7, block, matrix, pulls,
+        )  # fmt: skip
+
+        bent = 0.9 * drr.astype(np.float64) - 0.03 * drr.astype(np.float64) ** 2
+        bent_by = (0.9 - 0.06 * drr) * derivatives.astype(np.float64)
+        local_mean = window(mask * bent) / share
+        detail = bent - local_mean
+        np.testing.assert_allclose(
+            totals, [(mask * view.detail * detail).sum(), (mask * detail**2).sum(), mask.sum()], rtol=1e-3
+        )
+        spread = np.maximum(window(mask * bent**2) / share - local_mean**2, 0)
+        common = window(mask * bent * image) / share - local_mean * mean
+        contrast = np.clip((common + 0.3 * 0.8) / (spread + 0.3), 0.24, 1.6) if local else 0.8
+        scale = 1 / np.sqrt(variance + 0.05**2)
+        left = scale * (image - mean - contrast * detail)
+        np.testing.assert_allclose(residual, left, atol=2e-3)
+        assert typical == pytest.approx(np.median(np.abs(left[(mask > 0) & (drr > 1.0)])), abs=3e-3)
+        jacobian = scale * contrast * (bent_by - np.stack([window(mask * one) for one in bent_by]) / share)
+        weight = mask / (1 + (left / 1.7) ** 2)
+        np.testing.assert_allclose(matrix, np.einsum("aij,ij,bij->ab", jacobian, weight, jacobian), atol=0.3, rtol=2e-3)
+        pull = jacobian * weight * left
+        for row in range(4):
+            for column in range(5):
+                part = pull[:, row * block : (row + 1) * block, column * block : (column + 1) * block]
+                np.testing.assert_allclose(pulls[:, row, column], part.sum(axis=(1, 2)), atol=0.15)
+        first, second = scale * (image - mean), scale * contrast * detail
+        expected = [(weight * one).sum() for one in (first * second, first**2, second**2)]
+        np.testing.assert_allclose(agreement, expected, rtol=5e-3)
+
+
 def test_gradient_correlation_ignores_gain_and_offset_and_notices_shifts() -> None:
     image = np.random.default_rng(2).normal(size=(40, 50)).cumsum(axis=0).cumsum(axis=1)
     assert gradient_correlation(image, 3.0 * image - 7.0) == pytest.approx(1.0)
@@ -76,6 +144,36 @@ def test_gradient_correlation_ignores_gain_and_offset_and_notices_shifts() -> No
     assert gradient_correlation(image, spoiled, mask) == pytest.approx(1.0)
     assert gradient_correlation(image, spoiled) < 0.5
     assert gradient_correlation(np.zeros((9, 9)), np.ones((9, 9))) == 0.0
+
+
+@pytest.mark.parametrize("bend", [False, True])
+def test_edges_compared_by_compiled_code_are_those_of_whole_arrays(bend: bool) -> None:
+    rng = np.random.default_rng(8)
+    shape = (41, 37)
+    integrals, drr = (rng.normal(size=shape).cumsum(axis=0).cumsum(axis=1) for _ in range(2))
+    drr = (0.5 * integrals + drr).astype(np.float32)
+    drr = np.where(np.abs(drr) > 1.0, drr, 0.0).astype(np.float32)
+    mask = (rng.uniform(size=shape) > 0.05).astype(np.float32)
+
+    def window(values: np.ndarray) -> np.ndarray:
+        for axis in (0, 1, 0, 1):
+            values = convolve1d(values.astype(np.float64), np.ones(3), axis=axis, mode="constant")
+        return values
+
+    share = window(mask)
+    zeros = np.zeros(shape, np.float32)
+    geometry = ProjectionGeometry.from_axis(ImagerAxis(0.0, 1000.0, 1500.0), PixelGrid.centred(*shape, 1.0))
+    image = integrals.astype(np.float32)
+    seen = edge_view(LevelView(geometry, 1, mask, share.astype(np.float32), image, zeros, zeros, zeros))
+    knots = np.linspace(0.0, 20.0, 64)
+    response = Response(knots, 3.0 * np.sin(knots / 15.0), np.cos(knots / 15.0) / 5.0) if bend else None
+    bent = drr if response is None else response.apply(drr)[0]
+    expected = gradient_correlation(
+        window(mask * integrals) / share, window(mask * bent.astype(np.float64)) / share, mask * (drr > 0.05)
+    )
+    assert 0.1 < abs(expected) < 0.99
+    assert seen.correlation(drr, response) == pytest.approx(expected, abs=2e-4)
+    assert seen.correlation(zeros) == 0.0
 
 
 def test_response_finds_hardening_and_a_floor_of_scatter() -> None:
