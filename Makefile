@@ -22,6 +22,7 @@ PYTEST := $(BIN)/python -m pytest --ignore=tests/benchmarks
 TIMELESS := lockstep or timeless or not system
 JOBS ?= auto
 IN_REAL_TIME_LOG := $(VENV)/tests-in-real-time.log
+REAL_TIME_LOCK := $(abspath $(VENV))/tests-in-real-time.lock
 # a choice of tests (ARGS) may leave one of the two runs without any, which pytest calls an error
 MAY_BE_EMPTY := $(if $(ARGS),|| test $$? -eq 5)
 
@@ -109,9 +110,10 @@ static: develop
 
 .PHONY: test
 test: develop  ## all tests but benchmarks and soak (ARGS="-k name" ..., JOBS=1 for one after the other)
-	@$(MAKE) --no-print-directory -j$(if $(filter 1,$(JOBS)),1,2) tests-in-real-time tests-side-by-side
+	@ISOALIGN_REAL_TIME_LOCK=$(REAL_TIME_LOCK) $(MAKE) --no-print-directory \
+		-j$(if $(filter 1,$(JOBS)),1,2) tests-in-real-time tests-side-by-side
 
-# mostly waits, so that what computes may run beside it, of the lowest priority; told when it is over
+# mostly waits, so that what computes may run beside it: on all processors but one, and on that one, too, when it is over
 .PHONY: tests-in-real-time
 tests-in-real-time: develop
 	@$(PYTEST) -m "not soak and not ($(TIMELESS))" $(ARGS) > $(IN_REAL_TIME_LOG) 2>&1 $(MAY_BE_EMPTY); \

@@ -6,6 +6,7 @@ marked ``hardware`` may skip, and tests marked ``real_data`` where ``ISOALIGN_DA
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -17,6 +18,43 @@ from hypothesis import settings
 # a deadline would time the machine, and the loading of compiled kernels, and not the property
 settings.register_profile("isoalign", deadline=None)
 settings.load_profile("isoalign")
+
+
+REAL_TIME_LOCK = os.environ.get("ISOALIGN_REAL_TIME_LOCK", "")
+"""Held by the run of the tests in real time, to which those side by side leave one processor as long as it goes on."""
+_held: list[int] = []
+
+
+def _lock(operation: int) -> int:
+    descriptor = os.open(REAL_TIME_LOCK, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, operation)
+    return descriptor
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The run in real time takes the lock before it collects anything."""
+    if REAL_TIME_LOCK and not _is_side_by_side(config):
+        _held.append(_lock(fcntl.LOCK_EX))
+
+
+def pytest_unconfigure() -> None:
+    """And gives it back at the end, whoever was forked from it in between."""
+    while _held:
+        descriptor = _held.pop()
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """The last workers wait until the tests in real time are over."""
+    number = getattr(session.config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw")
+    if REAL_TIME_LOCK and int(number) >= max(1, (os.cpu_count() or 1) - 1):
+        os.close(_lock(fcntl.LOCK_SH))
+
+
+def _is_side_by_side(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput") or config.getoption("numprocesses", None) is not None
 
 
 def _must_run() -> bool:

@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from isoalign.dicom.node import NodeSettings, Peer, WholeFile, echo, send
 from isoalign.dicom.objects import build_case, write_file
 from isoalign.geometry import PatientPosition
 from isoalign.records import Patient, Structure, Volume
+from isoalign.room.loopback import free_port
 
 SLICES, ROWS = 200, 512
 SHORT, FULL = 3, 9
@@ -138,12 +138,6 @@ def write_slices(folder: Path) -> list[Path]:
     now = datetime(2026, 3, 4, tzinfo=UTC)
     case = build_case(volume, (body,), (1.0, 2.0, 3.0), patient=Patient("P-1", "Test^Only"), created_at=now)
     return [write_file(one, folder / f"{number:03}.dcm") for number, one in enumerate(case.ct)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

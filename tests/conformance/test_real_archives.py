@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +40,7 @@ from isoalign.dicom.object_store import ObjectStore
 from isoalign.dicom.objects import CaseDatasets, build_case
 from isoalign.geometry import PatientPosition
 from isoalign.records import Patient, Structure, Volume
+from isoalign.room.loopback import free_port
 
 pytestmark = pytest.mark.system
 
@@ -55,12 +55,6 @@ def make_case() -> CaseDatasets:
     body = Structure(1, "BODY", "EXTERNAL", "CLOSED_PLANAR", (square,))
     now = datetime(2026, 3, 4, tzinfo=UTC)
     return build_case(volume, (body,), (1.0, 2.0, 3.0), patient=Patient("P-1", "Test^Only"), created_at=now)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
