@@ -122,7 +122,7 @@ tests-in-real-time: develop
 
 .PHONY: tests-side-by-side
 tests-side-by-side: develop
-	nice -n 19 $(PYTEST) -n $(JOBS) --dist worksteal -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
+	nice -n 19 $(PYTEST) -n $(JOBS) --dist load --maxschedchunk 64 -m "not soak and ($(TIMELESS))" $(ARGS) $(MAY_BE_EMPTY)
 
 # every study, also after one that misses a goal; those are named at the end
 .PHONY: bench
