@@ -13,7 +13,7 @@ from isoalign.clock import Clock
 from isoalign.devices.couch_safety import safety_report
 from isoalign.devices.errors import CouchFault, LinkLost, StaleState
 from isoalign.devices.link import DeviceLink
-from isoalign.devices.state_stream import StateStream
+from isoalign.devices.state_stream import StateStream, is_new_fault_in_motion
 from isoalign.devices.status import FAST, NORMAL, SERVICE
 from isoalign.devices.transport import Transport
 from isoalign.geometry import AXES, Representation, TableTopPosition
@@ -49,7 +49,6 @@ _log = structlog.get_logger("isoalign.devices.couch")
 MICRO_PER_S = 1e6
 UNITS = ("mm", "mm", "mm", "deg", "deg", "deg")
 SPEED_CLASSES = {SERVICE: SpeedClass.SERVICE, NORMAL: SpeedClass.NORMAL, FAST: SpeedClass.FAST}
-_NO_FAULT = frozenset({Latch.NONE, Latch.STOP_COMMAND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +286,10 @@ class Couch:
         self.link.session.client_counter = counter
 
     def _tells_new_fault_in_motion(self, message: Message) -> bool:
-        if not isinstance(message, CouchState) or message.latch in _NO_FAULT:
+        if not isinstance(message, CouchState):
             return False
-        before = self.reading
-        moves = CouchStatus.STANDSTILL not in message.status
-        return moves and (before is None or before.value.latch is not message.latch)
+        before = None if self.reading is None else self.reading.value.latch
+        return is_new_fault_in_motion(message.latch, before, moves=CouchStatus.STANDSTILL not in message.status)
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, CouchState):

@@ -23,7 +23,7 @@ from isoalign.devices.gantry_reading import (
     udeg_from_deg,
 )
 from isoalign.devices.link import DeviceLink
-from isoalign.devices.state_stream import StateStream
+from isoalign.devices.state_stream import StateStream, is_new_fault_in_motion
 from isoalign.devices.transport import Transport
 from isoalign.geometry.motion_profile import MotionLimits
 from isoalign.interlocks import Observation
@@ -53,7 +53,6 @@ VALID_FOR_S = 0.3
 SPACING_DEG = (0.01, 90.0)
 """Least and largest angle between two triggers."""
 START_MAX_DEG = 400.0
-_NO_FAULT = frozenset({GantryLatch.NONE, GantryLatch.STOP_COMMAND})
 LIMITS_HINT = "Choose angles within the travel, and a speed and a spacing that the gantry can do."
 
 
@@ -306,11 +305,10 @@ class Gantry:
         return self.reading.value.latch
 
     def _tells_new_fault_in_motion(self, message: Message) -> bool:
-        if not isinstance(message, GantryState) or message.latch in _NO_FAULT:
+        if not isinstance(message, GantryState):
             return False
-        before = self.reading
-        moves = GantryStatus.STANDSTILL not in message.status
-        return moves and (before is None or before.value.latch is not message.latch)
+        before = None if self.reading is None else self.reading.value.latch
+        return is_new_fault_in_motion(message.latch, before, moves=GantryStatus.STANDSTILL not in message.status)
 
     def _on_message(self, message: Message, now_s: float) -> None:
         if isinstance(message, GantryState):

@@ -25,7 +25,18 @@ MICRO_PER_S = 1e6
 FUTURE_S = 0.05
 """A state that claims to be made this much later than now comes from a clock that jumped."""
 
+NO_FAULT = ("NONE", "STOP_COMMAND")
+"""What latches of couch and gantry are called that are none."""
+
 L = TypeVar("L", bound=IntEnum)
+
+
+def is_new_fault_in_motion(latch: IntEnum, before: IntEnum | None, *, moves: bool) -> bool:
+    """Whether a device tells of a fault that it did not tell of before, while it moves.
+
+    The latch of a STOP that was sent to it is no fault.
+    """
+    return moves and latch is not before and latch.name not in NO_FAULT
 
 
 class StateStream:

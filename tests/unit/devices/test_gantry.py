@@ -235,6 +235,16 @@ def state(**changes: object) -> GantryState:
     return GantryState(**(values | changes))
 
 
+@pytest.mark.parametrize(("status", "stops"), [(GantryStatus.REFERENCED, True), (GantryStatus.STANDSTILL, False)])
+async def test_a_fault_in_motion_asks_for_stop_before_it_is_judged(
+    bench: Bench, status: GantryStatus, stops: bool
+) -> None:
+    must_stop = bench.gantry.link._must_stop
+    assert must_stop is not None
+    assert must_stop(state(latch=GantryLatch.ARM_FAILED, status=status)) is stops
+    assert not must_stop(state(status=status))
+
+
 def test_reading_in_degrees() -> None:
     reading = reading_from_state(state(), 0.02)
     assert reading.angle_deg == pytest.approx(-179.5)

@@ -12,8 +12,8 @@ from isoalign.clock import ManualClock
 from isoalign.devices.errors import LinkLost, StaleState
 from isoalign.devices.link import LinkState, SessionLoss
 from isoalign.devices.pulse import Pulse
-from isoalign.devices.state_stream import StateStream
-from isoalign.protocol.messages import TimeReply, TimeRequest
+from isoalign.devices.state_stream import StateStream, is_new_fault_in_motion
+from isoalign.protocol.messages import GantryLatch, Latch, TimeReply, TimeRequest
 from isoalign.protocol.time_offset import TimeOffset
 
 
@@ -91,3 +91,15 @@ def test_a_broken_session_stays_broken_until_somebody_takes_note() -> None:
     assert stream.session_ok is None
     link.state = LinkState.READ_ONLY
     assert stream.session_ok is False
+
+
+@pytest.mark.parametrize("kind", [Latch, GantryLatch])
+def test_new_faults_in_motion_and_nothing_else_ask_for_stop(kind: type[Latch | GantryLatch]) -> None:
+    fault, other = kind.FOLLOWING_ERROR, kind.ENCODER_INVALID
+    assert is_new_fault_in_motion(fault, None, moves=True)
+    assert is_new_fault_in_motion(fault, kind.NONE, moves=True)
+    assert is_new_fault_in_motion(other, fault, moves=True)
+    assert not is_new_fault_in_motion(fault, fault, moves=True)
+    assert not is_new_fault_in_motion(fault, kind.NONE, moves=False)
+    for no_fault in (kind.NONE, kind.STOP_COMMAND):
+        assert not is_new_fault_in_motion(no_fault, None, moves=True)
