@@ -13,6 +13,7 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 from scipy.optimize import least_squares
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -239,12 +240,24 @@ def _fitted(
     shell = (distance_mm > 0.5 * shape.extent_mm + SHELL_MM) & (distance_mm < 0.5 * shape.extent_mm + 2 * SHELL_MM)
     if np.count_nonzero(shell) < 20:
         return None
-    peak = float(voxels[tuple(group.T)].max())
+    brightest = group[int(np.argmax(voxels[tuple(group.T)]))]
+    peak = float(voxels[tuple(brightest)])
     surroundings = float(np.quantile(block[shell], 0.9))
     if peak - surroundings < settings.least_contrast_hu:
         return None
+    if _goes_on(block >= 0.5 * (peak + surroundings), brightest - begin, distance_mm, shape, spacing):
+        return None
     near = distance_mm < 0.5 * shape.extent_mm + SHELL_MM
     return _hump(volume, arm_mm[near], np.maximum(block[near], surroundings), start, peak, shape)
+
+
+def _goes_on(
+    bright: npt.NDArray[np.bool_], seed: Array, distance_mm: Array, shape: MarkerShape, spacing: Array
+) -> bool:
+    """Whether a candidate, followed down to half its height, is longer than a marker: a bead of a wire or a rod."""
+    labels, _ = ndimage.label(bright, np.ones((3, 3, 3)))
+    itself = labels == labels[tuple(seed)]
+    return bool(distance_mm[itself].max() > 0.5 * shape.extent_mm + BLUR_MM + float(spacing.max()))
 
 
 def _hump(volume: Volume, arm_mm: Array, values: Array, start: Array, peak: float, shape: MarkerShape) -> _Hump | None:

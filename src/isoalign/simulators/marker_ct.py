@@ -1,13 +1,15 @@
 """CT pieces with implanted markers whose true centres are known: made from formulas, one voxel at a time.
 
 Markers are drawn on a grid seven times finer than the voxels, blurred, averaged over the slice and cut off where the
-scanner's scale ends. Around them lie what must not be taken for markers: dense bone, teeth, chalk, rods, wires,
-fillings, streaks, noise.
+scanner's scale ends. Around them lie what must not be taken for markers: dense bone, streaks, noise, and teeth, chalk,
+rods, wires and fillings, which every voxel shows by the part that they fill.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -16,7 +18,9 @@ from isoalign.geometry import Array, PatientPosition
 from isoalign.records import Volume, frozen_array
 
 FINE = 7
-"""Samples along each side of a voxel."""
+"""Samples along each side of a voxel, of markers."""
+PARTS = (5, 3, 3)
+"""The same for what is no marker: along slice, row and column."""
 SATURATED_HU = 3071.0
 LEAST_DISTANCE_MM = 9.0
 """Between markers, and between a marker and metal."""
@@ -173,23 +177,20 @@ def _clutter(body: Array, size_mm: Array, spacing: Array, rng: np.random.Generat
         body[block] = np.where(depth < 1.0, bone, body[block])
     for _ in range(int(rng.integers(0, 5))):
         middle, radius = rng.uniform(0.2, 0.8, 3) * size_mm, float(rng.uniform(0.7, 2.0))
-        block, arm = _box(body.shape, spacing, middle, radius)
-        inside = np.linalg.norm(arm, axis=-1) < radius
-        body[block] = np.where(inside, float(rng.uniform(700.0, 1500.0)), body[block])
+        block, _, share = _shares(body.shape, spacing, middle, radius, partial(_in_ellipsoid, radii=radius))
+        body[block] += share * (float(rng.uniform(700.0, 1500.0)) - body[block])
     for _ in range(int(rng.integers(0, 3))):
         middle, radii = rng.uniform(0.2, 0.8, 3) * size_mm, rng.uniform(4.0, 7.0, 3)
-        block, arm = _box(body.shape, spacing, middle, radii)
-        inside = np.linalg.norm(arm / radii, axis=-1) < 1.0
-        body[block] = np.where(inside, float(rng.choice([2400.0, 2900.0, 9000.0])), body[block])
-        points.append(middle + arm[inside])
+        block, arm, share = _shares(body.shape, spacing, middle, radii, partial(_in_ellipsoid, radii=radii))
+        body[block] += share * (float(rng.choice([2400.0, 2900.0, 9000.0])) - body[block])
+        points.append(middle + arm[share > 0.0])
     for _ in range(int(rng.integers(0, 3))):
         middle, way = rng.uniform(0.2, 0.8, 3) * size_mm, _direction(rng)
         length, radius = float(rng.uniform(14.0, 60.0)), float(rng.uniform(0.8, 3.0))
-        block, arm = _box(body.shape, spacing, middle, 0.5 * length * np.abs(way) + radius)
-        along = arm @ way
-        inside = (np.abs(along) < 0.5 * length) & (np.linalg.norm(arm - along[..., None] * way, axis=-1) < radius)
-        body[block] = np.where(inside, float(rng.choice([2600.0, 8000.0])), body[block])
-        points.append(middle + arm[inside])
+        rod = partial(_in_rod, way=way, half_length=0.5 * length, radius=radius)
+        block, arm, share = _shares(body.shape, spacing, middle, 0.5 * length * np.abs(way) + radius, rod)
+        body[block] += share * (float(rng.choice([2600.0, 8000.0])) - body[block])
+        points.append(middle + arm[share > 0.0])
     return np.concatenate(points) if points else np.zeros((0, 3))
 
 
@@ -202,6 +203,34 @@ def _add_streaks(body: Array, spacing: Array, centres: Array, rng: np.random.Gen
         rays = np.cos(int(rng.integers(2, 5)) * angle + rng.uniform(0.0, 6.3))
         near = np.exp(-((arm[..., 0] / 1.5) ** 2))
         body[block] += float(rng.uniform(50.0, 350.0)) * near * rays / (1.0 + radius / 3.0) * (radius > 1.0)
+
+
+def _in_ellipsoid(arm: Array, more: float, *, radii: float | Array) -> Array:
+    return np.asarray(np.linalg.norm(arm / (radii + more), axis=-1) < 1.0)
+
+
+def _in_rod(arm: Array, more: float, *, way: Array, half_length: float, radius: float) -> Array:
+    along = arm @ way
+    across = np.linalg.norm(arm - along[..., None] * way, axis=-1)
+    return np.asarray((np.abs(along) < half_length + more) & (across < radius + more))
+
+
+def _shares(
+    shape: tuple[int, ...],
+    spacing: Array,
+    middle: Array,
+    reach_mm: float | Array,
+    inside: Callable[[Array, float], Array],
+) -> tuple[tuple[slice, ...], Array, Array]:
+    """Which part of every voxel a body fills, as a scanner averages it; ``inside`` may be asked with a margin in mm."""
+    block, arm = _box(shape, spacing, middle, reach_mm + spacing)
+    share = np.zeros(arm.shape[:-1])
+    near = inside(arm, 0.5 * float(np.linalg.norm(spacing)))
+    steps = [(np.arange(count) + 0.5) / count - 0.5 for count in PARTS]
+    offsets = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3) * spacing
+    for offset in offsets:
+        share[near] += inside(arm[near] + offset, 0.0)
+    return block, arm, share / len(offsets)
 
 
 def _direction(rng: np.random.Generator) -> Array:
