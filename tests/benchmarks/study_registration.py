@@ -6,8 +6,9 @@
 
 Bodies of 256 x 256 x 256 voxels of 1 mm. Every case is one line of JSON and depends on its kind and seed only.
 Error: mean distance over a grid of 160 x 120 x 160 mm. Exits with 1 when a match that is wrong by more than 2 mm was
-accepted, when fewer than 95 % of the matches within 1 mm were accepted, or when a start does not come back.
-Where elastix is installed (itk-elastix), it is timed on the same volumes, rigid, with few samples and few steps.
+accepted, when fewer than 95 % of the matches within 1 mm were accepted, when more than one start in a hundred does not
+come back, or when the match is slow. Where elastix is installed (itk-elastix), it is timed on the same volumes, turn by
+turn: rigid with its own settings, and tuned for speed with either of its two pyramids.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ GRID = ScanGrid()
 TARGETS = np.stack(np.meshgrid([-80, 0, 80], [-60, 0, 60], [-80, 0, 80]), axis=-1).reshape(-1, 3)
 KINDS = ("easy", "hard", "other patient", "mirrored", "upside down", "bent", "half empty", "metal", "smeared")
 WRONG_MM, GOOD_MM, GOOD_SHARE = 2.0, 1.0, 0.95
+GOAL_S, GOAL_MM, GOAL_TUNED, GOAL_DEFAULT = 0.2, 0.1, 3.0, 20.0
 
 
 def random_pose(rng: np.random.Generator, reach_mm: float, reach_deg: float) -> ScanPose:
@@ -126,18 +128,17 @@ def study_starts(count: int) -> float:
     return worst
 
 
-def time_elastix(repeats: int) -> None:
-    """Median time and error of elastix on the same volumes, and of this match beside it."""
-    try:
-        import itk
-
-        parameters = itk.ParameterObject.New()
-    except (ImportError, AttributeError):
-        print("elastix is not installed")
-        return
+def elastix_settings(itk: Any, name: str) -> Any:
+    """Its own rigid settings, or those tuned for speed: 8, 4 and 2 mm, 100 steps, linear, 3000 samples."""
+    parameters = itk.ParameterObject.New()
+    if name == "default":
+        parameters.AddParameterMap(parameters.GetDefaultParameterMap("rigid", 4))
+        return parameters
+    chosen = parameters.GetDefaultParameterMap("rigid", 3)
     for key, value in {
-        "NumberOfResolutions": "3",
-        "ImagePyramidSchedule": " ".join(str(n) for n in (8, 8, 8, 4, 4, 4, 2, 2, 2)),
+        "ImagePyramidSchedule": "8 8 8 4 4 4 2 2 2",
+        "FixedImagePyramid": f"Fixed{name}ImagePyramid",
+        "MovingImagePyramid": f"Moving{name}ImagePyramid",
         "MaximumNumberOfIterations": "100",
         "NumberOfSpatialSamples": "3000",
         "Interpolator": "LinearInterpolator",
@@ -145,13 +146,33 @@ def time_elastix(repeats: int) -> None:
         "WriteResultImage": "false",
         "AutomaticTransformInitialization": "false",
     }.items():
-        if key == "NumberOfResolutions":
-            chosen = parameters.GetDefaultParameterMap("rigid", 3)
         chosen[key] = value.split()
     parameters.AddParameterMap(chosen)
+    return parameters
+
+
+def elastix_pose(result: Any) -> ScanPose:
+    found = result.GetParameterMap(0)
+    angle = [float(one) for one in found["TransformParameters"]]
+    centre = np.array([float(one) for one in found["CenterOfRotationPoint"]])
+    # Euler3DTransform: rotations about z, x, y in the order Rz Rx Ry
+    turn = Rotation.from_euler("ZXY", [angle[2], angle[0], angle[1]]).as_matrix()
+    return Pose(DicomPatient, DicomPatient, turn, centre - turn @ centre + np.array(angle[3:]))
+
+
+def compare_with_elastix(repeats: int) -> bool:
+    """Times and errors of elastix on the same volumes and of this match, turn by turn; whether the goals are met."""
+    try:
+        import itk
+
+        settings = {name: elastix_settings(itk, name) for name in ("default", "Smoothing", "Shrinking")}
+    except (ImportError, AttributeError):
+        print("elastix is not installed")
+        return True
     planning = scan(trunk(0), IDENTITY, GRID, still=couch())
     prepared = prepare_scan(planning)
-    theirs, ours, their_error, our_error = [], [], [], []
+    times: dict[str, list[float]] = {name: [] for name in ("this match", *settings)}
+    errors: dict[str, list[float]] = {name: [] for name in times}
     for seed in range(repeats):
         day, truth = of_the_day("easy", seed)
         images = []
@@ -159,24 +180,26 @@ def time_elastix(repeats: int) -> None:
             image = itk.image_from_array(volume.hounsfield.astype(np.float32))
             image.SetOrigin(volume.origin_mm.tolist())
             images.append(image)
-        begun = time.perf_counter()
-        _, result = itk.elastix_registration_method(*images, parameter_object=parameters, log_to_console=False)
-        theirs.append(time.perf_counter() - begun)
-        found = result.GetParameterMap(0)
-        angle = [float(one) for one in found["TransformParameters"]]
-        centre = np.array([float(one) for one in found["CenterOfRotationPoint"]])
-        # Euler3DTransform: rotations about z, x, y in the order Rz Rx Ry
-        turn = Rotation.from_euler("ZXY", [angle[2], angle[0], angle[1]]).as_matrix()
-        their_error.append(
-            error_mm(Pose(DicomPatient, DicomPatient, turn, centre - turn @ centre + np.array(angle[3:])), truth)
+        for name, parameters in settings.items():
+            begun = time.perf_counter()
+            _, result = itk.elastix_registration_method(*images, parameter_object=parameters, log_to_console=False)
+            times[name].append(time.perf_counter() - begun)
+            errors[name].append(error_mm(elastix_pose(result), truth))
+            begun = time.perf_counter()
+            match = match_3d3d(prepared, day)
+            times["this match"].append(time.perf_counter() - begun)
+            errors["this match"].append(error_mm(match.verification_from_planning, truth))
+    ours = float(np.median(times["this match"]))
+    for name, taken in times.items():
+        good = sum(one < GOOD_MM for one in errors[name])
+        print(
+            f"{name if name == 'this match' else 'elastix, ' + name:18} {np.median(taken):6.3f} s, "
+            f"{np.median(taken) / ours:5.1f} x, error {np.median(errors[name]):.3f} mm, "
+            f"within {GOOD_MM:g} mm {good} of {len(taken)}"
         )
-        begun = time.perf_counter()
-        our_error.append(error_mm(match_3d3d(prepared, day).verification_from_planning, truth))
-        ours.append(time.perf_counter() - begun)
-    print(
-        f"elastix {np.median(theirs):.2f} s, {np.median(their_error):.3f} mm; this match {np.median(ours):.3f} s, "
-        f"{np.median(our_error):.3f} mm (medians of {repeats})"
-    )
+    fastest = min(float(np.median(times[name])) for name in ("Smoothing", "Shrinking"))
+    met = ours <= GOAL_S and np.median(errors["this match"]) <= GOAL_MM
+    return bool(met and fastest >= GOAL_TUNED * ours and np.median(times["default"]) >= GOAL_DEFAULT * ours)
 
 
 def main() -> int:
@@ -192,14 +215,14 @@ def main() -> int:
             done[row["kind"], row["seed"]] = row
     rows = study_cases(40 if arguments.full else 3, done, arguments.resume)
     share = study_starts(100 if arguments.full else 20)
-    time_elastix(5 if arguments.full else 3)
+    fast = compare_with_elastix(5 if arguments.full else 3)
     accepted = [row for row in rows if row["verdict"] == Verdict.ACCEPTED.value]
     wrong = [row for row in accepted if row["error_mm"] > WRONG_MM]
     good = [row for row in rows if row["error_mm"] < GOOD_MM]
     kept = sum(row["verdict"] == Verdict.ACCEPTED.value for row in good) / max(1, len(good))
     print(f"accepted but wrong by more than {WRONG_MM:g} mm: {len(wrong)} of {len(rows)}")
     print(f"accepted of the {len(good)} within {GOOD_MM:g} mm: {100 * kept:.1f} %")
-    return int(bool(wrong) or kept < GOOD_SHARE or share < 0.99)
+    return int(bool(wrong) or kept < GOOD_SHARE or share < 0.99 or not fast)
 
 
 if __name__ == "__main__":

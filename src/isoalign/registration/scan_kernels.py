@@ -1,4 +1,4 @@
-"""Compiled inner parts of the 3D/3D match: reduced volumes, samples at points, normal equations, joint histograms."""
+"""Compiled inner parts of the 3D/3D match: reduced volumes, residuals at points, normal equations, joint histograms."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ KNOWN_ABOVE = -1e4
 """Samples above this touch no unknown voxel."""
 CHUNKS = 32
 """Sums are made over so many parts, whatever the number of threads, so that results do not depend on it."""
+SIDE_BY_SIDE = 64
+"""Points that are summed together."""
 MODEL_TERMS = 11
 """Factor and quadratic polynomial of the CT numbers of the day."""
 
@@ -39,6 +41,40 @@ def block_means(values: Voxels, factor: Int64, out: Float32) -> None:
                             sums[i] += np.float32(values[c, b, a])
             for i in range(out.shape[2]):
                 out[k, j, i] = sums[i] * share
+
+
+@compiled
+def other_than(values: Float32, padding: float, distance: Float32, found: Float32) -> None:
+    """How far from the middle each slice shows something other than padding.
+
+    Parameters
+    ----------
+    values : ndarray, shape (slices, rows, columns), float32
+    padding : float
+    distance : ndarray, shape (rows, columns), float32
+        From the middle of the slices.
+    found : ndarray, shape (slices,), float32
+        Greatest distance; -1 where the whole slice is padding.
+    """
+    slices, rows, columns = values.shape
+    for k in prange(slices):
+        farthest = np.float32(-1.0)
+        for j in range(rows):
+            for i in range(columns):
+                if values[k, j, i] != np.float32(padding) and distance[j, i] > farthest:
+                    farthest = distance[j, i]
+        found[k] = farthest
+
+
+@compiled
+def mark_unknown(values: Float32, distance: Float32, limit: float) -> None:
+    """Mark as unknown, in every slice, what is farther from the middle than a limit; see :func:`other_than`."""
+    slices, rows, columns = values.shape
+    for k in prange(slices):
+        for j in range(rows):
+            for i in range(columns):
+                if distance[j, i] > np.float32(limit):
+                    values[k, j, i] = np.float32(UNKNOWN)
 
 
 @compiled
@@ -84,8 +120,16 @@ def _trilinear(values: Float32, x: float, y: float, z: float) -> float:
 
 
 @compiled
-def sample(values: Float32, index_from_point: Float64, points: Float32, out: Float32) -> None:
-    """Trilinear samples at points; ``UNKNOWN`` outside and where an unknown voxel takes part.
+def residuals_at_points(
+    values: Float32,
+    index_from_point: Float64,
+    points: Float32,
+    design: Float32,
+    model: Float32,
+    shown: Float32,
+    residual: Float32,
+) -> None:
+    """What a volume shows at points, and what a model says there, less that.
 
     Parameters
     ----------
@@ -93,18 +137,88 @@ def sample(values: Float32, index_from_point: Float64, points: Float32, out: Flo
     index_from_point : ndarray, shape (4, 4)
         To (column, row, slice).
     points : ndarray, shape (n, 3), float32
-    out : ndarray, shape (n,), float32
+    design : ndarray, shape (n, p), float32
+        The last ``len(model)`` terms, times ``model``, are the negative of what is expected.
+    model : ndarray, shape (m,), float32
+    shown, residual : ndarray, shape (n,), float32
+        Trilinear samples, ``UNKNOWN`` outside and where an unknown voxel takes part; the residual is zero there.
     """
-    m = index_from_point
+    t = index_from_point
+    first = design.shape[1] - len(model)
     for n in prange(len(points)):
         px, py, pz = points[n, 0], points[n, 1], points[n, 2]
         value = _trilinear(
             values,
-            m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3],
-            m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3],
-            m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3],
+            t[0, 0] * px + t[0, 1] * py + t[0, 2] * pz + t[0, 3],
+            t[1, 0] * px + t[1, 1] * py + t[1, 2] * pz + t[1, 3],
+            t[2, 0] * px + t[2, 1] * py + t[2, 2] * pz + t[2, 3],
         )
-        out[n] = np.float32(value) if value > KNOWN_ABOVE else np.float32(UNKNOWN)
+        shown[n] = np.float32(UNKNOWN)
+        residual[n] = np.float32(0.0)
+        if value > KNOWN_ABOVE:
+            shown[n] = np.float32(value)
+            expected = np.float32(0.0)
+            for a in range(len(model)):
+                expected -= design[n, first + a] * model[a]
+            residual[n] = expected - shown[n]
+
+
+@compiled
+def tukey_weights(shown: Float32, residual: Float32, limit: float, weight: Float32) -> None:
+    """Weights that fall to nothing where the residual reaches the limit; zero where nothing is known."""
+    for n in prange(len(shown)):
+        weight[n] = np.float32(0.0)
+        if shown[n] > KNOWN_ABOVE:
+            ratio = residual[n] / np.float32(limit)
+            left = np.float32(1.0) - ratio * ratio
+            if left > np.float32(0.0):
+                weight[n] = left * left
+
+
+@compiled
+def shaded_correlation(shown: Float32, design: Float32, shading: Float32, planned: Float32, out: Float64) -> None:
+    """Correlation of plan and day, less the day's shading, over all known points; the same on any number of threads.
+
+    Parameters
+    ----------
+    shown : ndarray, shape (n,), float32
+        From :func:`residuals_at_points`.
+    design : ndarray, shape (n, p), float32
+        The last ``len(shading)`` terms, times ``shading``, are the negative of the shading.
+    shading : ndarray, shape (m,), float32
+    planned : ndarray, shape (n,), float32
+    out : ndarray, shape (1,)
+    """
+    count = len(shown)
+    first = design.shape[1] - len(shading)
+    parts = np.zeros((CHUNKS, 6))
+    for chunk in prange(CHUNKS):
+        known_here = 0
+        sf, sp, sff, spp, sfp = 0.0, 0.0, 0.0, 0.0, 0.0
+        for n in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
+            if shown[n] > KNOWN_ABOVE:
+                bent = shown[n]
+                for a in range(len(shading)):
+                    bent += design[n, first + a] * shading[a]
+                flat, plan = float(bent), float(planned[n])
+                known_here += 1
+                sf += flat
+                sp += plan
+                sff += flat * flat
+                spp += plan * plan
+                sfp += flat * plan
+        parts[chunk, 0] = known_here
+        parts[chunk, 1] = sf
+        parts[chunk, 2] = sp
+        parts[chunk, 3] = sff
+        parts[chunk, 4] = spp
+        parts[chunk, 5] = sfp
+    sums = np.zeros(6)
+    for chunk in range(CHUNKS):
+        sums += parts[chunk]
+    known = max(sums[0], 1.0)
+    power = (sums[3] - sums[1] * sums[1] / known) * (sums[4] - sums[2] * sums[2] / known)
+    out[0] = (sums[5] - sums[1] * sums[2] / known) / np.sqrt(power) if power > 0.0 else 0.0
 
 
 @compiled
@@ -116,7 +230,7 @@ def shifted_correlations(
     Parameters
     ----------
     values, index_from_point, points
-        As for :func:`sample`.
+        As for :func:`residuals_at_points`.
     planned : ndarray, shape (n,), float32
     shifts : ndarray, shape (m, 3)
         Added to the index (column, row, slice).
@@ -165,18 +279,38 @@ def point_normal_equations(design: Float32, target: Float32, weight: Float32, ma
     matrices = np.zeros((CHUNKS, terms, terms))
     vectors = np.zeros((CHUNKS, terms))
     for chunk in prange(CHUNKS):
-        row = np.empty(terms, np.float64)
-        for n in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
+        # sums over a few points side by side, term by term
+        rows = np.zeros((terms, SIDE_BY_SIDE))
+        weighted = np.zeros((terms, SIDE_BY_SIDE))
+        targets = np.zeros(SIDE_BY_SIDE)
+        begin, end = chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS
+        filled = 0
+        for n in range(begin, end):
             w = float(weight[n])
             if w > 0.0:
-                t = float(target[n])
                 for a in range(terms):
-                    row[a] = float(design[n, a])
+                    value = float(design[n, a])
+                    rows[a, filled] = value
+                    weighted[a, filled] = w * value
+                targets[filled] = float(target[n])
+                filled += 1
+            if filled == SIDE_BY_SIDE or (n == end - 1 and filled > 0):
+                for i in range(filled, SIDE_BY_SIDE):
+                    targets[i] = 0.0
+                    for a in range(terms):
+                        rows[a, i] = 0.0
+                        weighted[a, i] = 0.0
                 for a in range(terms):
-                    weighted = w * row[a]
-                    vectors[chunk, a] += weighted * t
+                    total = 0.0
+                    for i in range(SIDE_BY_SIDE):
+                        total += weighted[a, i] * targets[i]
+                    vectors[chunk, a] += total
                     for b in range(a + 1):
-                        matrices[chunk, a, b] += weighted * row[b]
+                        total = 0.0
+                        for i in range(SIDE_BY_SIDE):
+                            total += weighted[a, i] * rows[b, i]
+                        matrices[chunk, a, b] += total
+                filled = 0
     for a in range(terms):
         total = 0.0
         for chunk in range(CHUNKS):
@@ -199,7 +333,7 @@ def joint_histogram(
     Parameters
     ----------
     values, index_from_point, points
-        As for :func:`sample`.
+        As for :func:`residuals_at_points`.
     bins : ndarray, shape (n,), float32
         Planned values in bins, 0 to ``len(out) - 1``.
     low, scale : float

@@ -12,7 +12,7 @@ from isoalign.geometry import Array
 from isoalign.imaging.compiled import kernel_lock
 from isoalign.records import Volume
 from isoalign.registration.errors import ConstantVolume, UndefinedVoxels, VolumeTooThin
-from isoalign.registration.scan_kernels import UNKNOWN, block_means
+from isoalign.registration.scan_kernels import UNKNOWN, block_means, mark_unknown, other_than
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -128,9 +128,14 @@ def _again(finer: ScanLevel, spacing_mm: float) -> ScanLevel:
 
 def _mark_field_of_view(values: Float32, voxel_mm: Array) -> None:
     """Mark padding: slices at the ends, and everything outside a circle, of one and the same value."""
-    padding = values[len(values) // 2, 0, 0]
-    shown = values != padding
-    by_slice = shown.any(axis=(1, 2))
+    rows, columns = values.shape[1:]
+    y = (np.arange(rows) - (rows - 1) / 2) * voxel_mm[1]
+    x = (np.arange(columns) - (columns - 1) / 2) * voxel_mm[0]
+    radius = np.hypot(x[None, :], y[:, None]).astype(np.float32)
+    reached = np.empty(len(values), np.float32)
+    with kernel_lock:
+        other_than(values, float(values[len(values) // 2, 0, 0]), radius, reached)
+    by_slice = reached >= 0.0
     if not by_slice.any():
         return
     first, last = int(np.argmax(by_slice)), len(by_slice) - int(np.argmax(by_slice[::-1]))
@@ -138,13 +143,10 @@ def _mark_field_of_view(values: Float32, voxel_mm: Array) -> None:
         values[: first + 1] = UNKNOWN
     if last < len(values):
         values[last - 1 :] = UNKNOWN
-    rows, columns = values.shape[1:]
-    y = (np.arange(rows) - (rows - 1) / 2) * voxel_mm[1]
-    x = (np.arange(columns) - (columns - 1) / 2) * voxel_mm[0]
-    radius = np.hypot(x[None, :], y[:, None])
-    farthest = float(radius[shown[first:last].any(axis=0)].max())
-    if farthest < float(radius[0, 0]) - float(voxel_mm[:2].max()):
-        values[:, radius > farthest - 1.5 * float(voxel_mm[:2].max())] = UNKNOWN
+    farthest, pixel_mm = float(reached.max()), float(voxel_mm[:2].max())
+    if farthest < float(radius[0, 0]) - pixel_mm:
+        with kernel_lock:
+            mark_unknown(values, radius, farthest - 1.5 * pixel_mm)
 
 
 def body_of(level: ScanLevel) -> Mask | None:

@@ -172,27 +172,36 @@ def match_3d3d(
     identity: ScanPose = Pose.identity(DicomPatient, DicomPatient)
     run = _Run(prepared, levels, start or identity, progress, cancelled)
     run.say(0.1, "volume of the day read")
-    found, points = run.search()
-    run.say(0.6, "position found, checking it")
-    figures, equations, second = run.measure(found, points)
-    verdict, reasons = judge_scan(figures, prepared.settings.acceptance)
-    capture = run.capture(found.pose, capture_starts) if capture_starts else None
-    run.say(1.0, f"match {verdict.value}")
+    end = run.find()
+    capture = run.capture(end.found.pose, capture_starts) if capture_starts else None
+    run.say(1.0, f"match {end.verdict.value}")
     return ScanMatch(
-        found.pose,
+        end.found.pose,
         prepared.frame_of_reference_uid,
         day.frame_of_reference_uid,
         prepared.settings.metric,
-        verdict,
-        reasons,
-        figures,
+        end.verdict,
+        end.reasons,
+        end.figures,
         prepared.centre_mm,
-        equations.covariance,
-        second,
-        found.iterations,
+        end.equations.covariance,
+        end.second,
+        end.found.iterations,
         clock.monotonic_s() - begun_s,
         capture,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a search ended, and what is thought of it."""
+
+    found: Found
+    figures: ScanFigures
+    equations: PoseEquations
+    second: Array
+    verdict: Verdict
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,27 +220,31 @@ class _Run:
         if self.progress is not None:
             self.progress(fraction, text)
 
-    def search(self) -> tuple[Found, PlannedPoints]:
-        """Coarse to fine; many more starts when that leads nowhere."""
+    def find(self) -> _End:
+        """Coarse to fine; many more starts when what that leads to would not be accepted."""
         settings = self.prepared.settings
         if settings.metric is Metric.INFORMATION:
             found = search_by_information(self.prepared, self.levels, self.start, settings.search_mm)
-            return found, remapped(self.prepared, information_meter(self.prepared, self.levels[-1]), found.pose)
+            meter = information_meter(self.prepared, self.levels[-1])
+            return self.judged(found, remapped(self.prepared, meter, found.pose))
+        points = self.prepared.points[-1]
         looks = first_look(self.prepared, self.levels[0], self.start, settings.search_mm, settings.search_step_mm)
         found = self.descend(looks)
-        if found.fit.correlation < settings.acceptance.least_correlation:
-            self.say(0.3, "trying other starts")
-            wide = [
-                look
-                for turned in wide_starts(self.prepared, self.start, settings.wide_search_deg)
-                for look in first_look(self.prepared, self.levels[0], turned, settings.wide_search_mm, WIDE_STEP_MM)[
-                    1:3
-                ]
-            ]
+        self.say(0.3, "position found, checking it")
+        end = self.judged(found, points)
+        if end.verdict is Verdict.ACCEPTED:
+            return end
+        self.say(0.4, "trying other starts")
+        wide = [
+            look
+            for turned in wide_starts(self.prepared, self.start, settings.wide_search_deg)
+            for look in first_look(self.prepared, self.levels[0], turned, settings.wide_search_mm, WIDE_STEP_MM)[1:3]
+        ]
+        try:
             other = self.descend(wide)
-            if other.fit.correlation > found.fit.correlation:
-                found = other
-        return found, self.prepared.points[-1]
+        except EmptyRegion:
+            return end
+        return self.judged(other, points) if other.fit.correlation > found.fit.correlation else end
 
     def descend(self, starts: list[ScanPose]) -> Found:
         """The best of several starts, refined to the finest level."""
@@ -246,8 +259,8 @@ class _Run:
             iterations += found.iterations
         return replace(found, iterations=iterations)
 
-    def measure(self, found: Found, points: PlannedPoints) -> tuple[ScanFigures, PoseEquations, Array]:
-        """All that the verdict hangs on."""
+    def judged(self, found: Found, points: PlannedPoints) -> _End:
+        """The verdict, and all that it hangs on."""
         pose = found.pose
         fit = fit_at(points, self.levels[-1], pose, found.fit.solution[6:])
         equations = pose_equations(points, fit)
@@ -271,7 +284,7 @@ class _Run:
             motion_mm=float(np.linalg.norm(motion.apply(middle) - middle)),
             motion_deg=rotation_angle_deg(motion.rotation),
         )
-        return figures, equations, second
+        return _End(found, figures, equations, second, *judge_scan(figures, self.prepared.settings.acceptance))
 
     def second_opinion(self, pose: ScanPose, fit: Fit) -> Array:
         """Where the metric that was not used would move the pose: mm, then degrees."""
@@ -315,7 +328,7 @@ class _Run:
             )
             displaced = replace(self, start=pose @ moved_about(self.prepared.centre_mm, away), progress=None)
             try:
-                ends.append(self.distance_mm(displaced.search()[0].pose, pose))
+                ends.append(self.distance_mm(displaced.find().found.pose, pose))
             except EmptyRegion:
                 ends.append(float("inf"))
             self.say(0.7 + 0.3 * number / starts, f"start {number + 1} of {starts} tried")

@@ -22,8 +22,10 @@ from isoalign.registration.errors import EmptyRegion
 from isoalign.registration.scan_kernels import (
     KNOWN_ABOVE,
     point_normal_equations,
-    sample,
+    residuals_at_points,
+    shaded_correlation,
     shifted_correlations,
+    tukey_weights,
 )
 from isoalign.registration.scan_levels import ScanLevel
 from isoalign.registration.scan_prepared import PlannedPoints, PreparedScan
@@ -108,7 +110,6 @@ def fit_at(
     day: ScanLevel,
     pose: ScanPose,
     model: Array | None,
-    chosen: npt.NDArray[np.bool_] | None = None,
 ) -> Fit:
     """Set up and solve the linear problem at a pose.
 
@@ -120,41 +121,39 @@ def fit_at(
         Verification from planning.
     model : ndarray, shape (11,), optional
         Factor and shading of the step before, from which the weights come; without it all points weigh alike.
-    chosen : ndarray, shape (n,), bool, optional
-        Points to be used; all when omitted.
 
     Raises
     ------
     EmptyRegion
         When the volume of the day shows hardly any of the points.
     """
-    shown = np.empty(len(points.values), np.float32)
+    count, size = points.design.shape
+    shown, residual, weight = (np.empty(count, np.float32) for _ in range(3))
+    index_from_planning = day.index_from_dicom @ pose.matrix
+    said = np.zeros(size - 6, np.float32) if model is None else model.astype(np.float32)
     with kernel_lock:
-        sample(day.values, day.index_from_dicom @ pose.matrix, points.points_mm, shown)
+        residuals_at_points(day.values, index_from_planning, points.points_mm, points.design, said, shown, residual)
     known = shown > KNOWN_ABOVE
-    if chosen is not None:
-        known &= chosen
     if float(known.mean()) < LEAST_OVERLAP:
         raise EmptyRegion(
             f"the volume of the day shows only {100 * float(known.mean()):.0f} % of the region",
             overlap=float(known.mean()),
         )
-    residual = np.zeros_like(shown)
-    weight = known.astype(np.float32)
-    sigma = 0.0
-    if model is not None:
-        residual[known] = -(points.design[:, 6:] @ model.astype(np.float32))[known] - shown[known]
+    sigma, limit = 0.0, 1.0
+    if model is None:  # all points weigh alike
+        residual[:] = 0.0
+    else:
         some = residual[known]
         sigma = max(1.4826 * float(np.median(np.abs(some[:: max(1, len(some) // RESIDUAL_SAMPLE)]))), 1.0)
-        weight *= np.maximum(1 - (residual / np.float32(points.level.robust_scale * sigma)) ** 2, 0) ** 2
-    size = points.design.shape[1]
-    matrix, vector = np.zeros((size, size)), np.zeros(size)
+        limit = points.level.robust_scale * sigma
+    matrix, vector, correlation = np.zeros((size, size)), np.zeros(size), np.zeros(1)
     with kernel_lock:
-        point_normal_equations(points.design, -np.where(known, shown, 0), weight, matrix, vector)
+        tukey_weights(shown, residual, limit, weight)
+        point_normal_equations(points.design, -shown, weight, matrix, vector)
     solution = _solved(matrix, vector)
-    flat = shown[known] + points.design[known, 7:] @ solution[7:].astype(np.float32)
-    correlation = float(np.corrcoef(flat, points.values[known])[0, 1]) if flat.std() > 0 else 0.0
-    return Fit(matrix, vector, solution, weight, residual, known, correlation, sigma)
+    with kernel_lock:
+        shaded_correlation(shown, points.design, solution[7:].astype(np.float32), points.values, correlation)
+    return Fit(matrix, vector, solution, weight, residual, known, float(correlation[0]), sigma)
 
 
 def _solved(matrix: Array, vector: Array) -> Array:
@@ -170,7 +169,6 @@ def refine_scan(
     start: ScanPose,
     *,
     model: Array | None = None,
-    chosen: npt.NDArray[np.bool_] | None = None,
 ) -> Found:
     """Gauss-Newton steps at one level (``number`` counts from the coarsest)."""
     points = prepared.points[number]
@@ -179,7 +177,7 @@ def refine_scan(
     iterations = 0
     while not settled and iterations < points.level.most_iterations:
         iterations += 1
-        fit = fit_at(points, day, pose, model, chosen)
+        fit = fit_at(points, day, pose, model)
         step = fit.step
         length = step_length_mm(step)
         if length > LONGEST_STEP_MM:

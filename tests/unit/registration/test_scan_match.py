@@ -105,6 +105,15 @@ def test_a_short_noisy_scan_with_other_gas_is_found(prepared_scan: PreparedScan,
     assert target_error_mm(match.verification_from_planning, pose) < 0.35
 
 
+@pytest.mark.parametrize(
+    "away", [placed((-17.0, 6.0, 20.0), (6.0, -6.0, 2.0)), placed((8.0, 13.0, 22.0), (-2.0, -2.0, -2.0))]
+)
+def test_a_start_that_leads_to_the_next_vertebra_is_not_left_there(prepared_scan: PreparedScan, away: ScanPose) -> None:
+    """The edges of a vertebra correlate well with those of the next one; parts and halves tell, and it goes on."""
+    match = match_3d3d(prepared_scan, of_the_day(USUAL, HARD_CONE_BEAM, gas=77), start=USUAL @ away)
+    assert target_error_mm(match.verification_from_planning, USUAL) < 0.35
+
+
 def test_the_result_leads_the_couch_to_the_planned_place(prepared_scan: PreparedScan) -> None:
     """Moved by the correction, the middle of the body lies where the plan wants it."""
     match = match_3d3d(prepared_scan, of_the_day(USUAL))
