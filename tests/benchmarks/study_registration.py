@@ -8,7 +8,7 @@ Bodies of 256 x 256 x 256 voxels of 1 mm. Every case is one line of JSON and dep
 Error: mean distance over a grid of 160 x 120 x 160 mm. Exits with 1 when a match that is wrong by more than 2 mm was
 accepted, when fewer than 95 % of the matches within 1 mm were accepted, when more than one start in a hundred does not
 come back, or when the match is slow. Where elastix is installed (itk-elastix), it is timed on the same volumes, turn by
-turn: rigid with its own settings, and tuned for speed with either of its two pyramids.
+turn: rigid with its own settings, and tuned for speed with each of its pyramids.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ GRID = ScanGrid()
 TARGETS = np.stack(np.meshgrid([-80, 0, 80], [-60, 0, 60], [-80, 0, 80]), axis=-1).reshape(-1, 3)
 KINDS = ("easy", "hard", "other patient", "mirrored", "upside down", "bent", "half empty", "metal", "smeared")
 WRONG_MM, GOOD_MM, GOOD_SHARE = 2.0, 1.0, 0.95
+PYRAMIDS = ("Smoothing", "Recursive", "Shrinking")
 GOAL_S, GOAL_MM, GOAL_TUNED, GOAL_DEFAULT = 0.2, 0.1, 3.0, 20.0
 
 
@@ -165,7 +166,7 @@ def compare_with_elastix(repeats: int) -> bool:
     try:
         import itk
 
-        settings = {name: elastix_settings(itk, name) for name in ("default", "Smoothing", "Shrinking")}
+        settings = {name: elastix_settings(itk, name) for name in ("default", *PYRAMIDS)}
     except (ImportError, AttributeError):
         print("elastix is not installed")
         return True
@@ -197,7 +198,9 @@ def compare_with_elastix(repeats: int) -> bool:
             f"{np.median(taken) / ours:5.1f} x, error {np.median(errors[name]):.3f} mm, "
             f"within {GOOD_MM:g} mm {good} of {len(taken)}"
         )
-    fastest = min(float(np.median(times[name])) for name in ("Smoothing", "Shrinking"))
+    # one that loses most of the patients is no peer
+    tuned = [name for name in PYRAMIDS if 2 * sum(one < GOOD_MM for one in errors[name]) > repeats]
+    fastest = min((float(np.median(times[name])) for name in tuned), default=np.inf)
     met = ours <= GOAL_S and np.median(errors["this match"]) <= GOAL_MM
     return bool(met and fastest >= GOAL_TUNED * ours and np.median(times["default"]) >= GOAL_DEFAULT * ours)
 

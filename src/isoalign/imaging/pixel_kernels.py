@@ -58,7 +58,10 @@ def repair_dead_pixels(pixels: npt.NDArray[np.uint16], out: Float32) -> int:
             ):
                 out[row, column] = median
                 repaired[row] += 1
-    return int(repaired.sum())
+    whole = 0
+    for row in range(rows):
+        whole += repaired[row]
+    return whole
 
 
 @compiled

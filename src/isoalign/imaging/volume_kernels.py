@@ -37,9 +37,9 @@ def body_box(hounsfield: Hounsfield, air_below_hu: float) -> npt.NDArray[np.int6
         found[k, 2] = left
         found[k, 3] = right
     box = np.empty((3, 2), np.int64)
-    box[0] = slices, -1
-    box[1] = rows, -1
-    box[2] = columns, -1
+    # number by number: rows assigned at once take two seconds to compile
+    box[0, 0], box[1, 0], box[2, 0] = slices, rows, columns
+    box[0, 1], box[1, 1], box[2, 1] = -1, -1, -1
     for k in range(slices):
         if found[k, 1] >= 0:
             box[0, 0] = min(box[0, 0], k)

@@ -36,7 +36,13 @@ def reach_of(drr: Float32, mask: Float32, above: float) -> Float64:
         each[chunk, 0] = count
         each[chunk, 1] = least
         each[chunk, 2] = most
-    return np.array([each[:, 0].sum(), each[:, 1].min(), each[:, 2].max()])
+    whole = np.empty(3)
+    whole[0], whole[1], whole[2] = 0.0, LARGEST, -LARGEST
+    for chunk in range(CHUNKS):
+        whole[0] += each[chunk, 0]
+        whole[1] = min(whole[1], each[chunk, 1])
+        whole[2] = max(whole[2], each[chunk, 2])
+    return whole
 
 
 @compiled

@@ -193,32 +193,37 @@ def shaded_correlation(shown: Float32, design: Float32, shading: Float32, planne
     first = design.shape[1] - len(shading)
     parts = np.zeros((CHUNKS, 6))
     for chunk in prange(CHUNKS):
-        known_here = 0
-        sf, sp, sff, spp, sfp = 0.0, 0.0, 0.0, 0.0, 0.0
+        count_c = 0
+        flat_c, plan_c, square_c, power_c, mixed_c = 0.0, 0.0, 0.0, 0.0, 0.0
         for n in range(chunk * count // CHUNKS, (chunk + 1) * count // CHUNKS):
             if shown[n] > KNOWN_ABOVE:
                 bent = shown[n]
                 for a in range(len(shading)):
                     bent += design[n, first + a] * shading[a]
                 flat, plan = float(bent), float(planned[n])
-                known_here += 1
-                sf += flat
-                sp += plan
-                sff += flat * flat
-                spp += plan * plan
-                sfp += flat * plan
-        parts[chunk, 0] = known_here
-        parts[chunk, 1] = sf
-        parts[chunk, 2] = sp
-        parts[chunk, 3] = sff
-        parts[chunk, 4] = spp
-        parts[chunk, 5] = sfp
-    sums = np.zeros(6)
+                count_c += 1
+                flat_c += flat
+                plan_c += plan
+                square_c += flat * flat
+                power_c += plan * plan
+                mixed_c += flat * plan
+        parts[chunk, 0] = count_c
+        parts[chunk, 1] = flat_c
+        parts[chunk, 2] = plan_c
+        parts[chunk, 3] = square_c
+        parts[chunk, 4] = power_c
+        parts[chunk, 5] = mixed_c
+    known = 0
+    sf, sp, sff, spp, sfp = 0.0, 0.0, 0.0, 0.0, 0.0
     for chunk in range(CHUNKS):
-        sums += parts[chunk]
-    known = max(sums[0], 1.0)
-    power = (sums[3] - sums[1] * sums[1] / known) * (sums[4] - sums[2] * sums[2] / known)
-    out[0] = (sums[5] - sums[1] * sums[2] / known) / np.sqrt(power) if power > 0.0 else 0.0
+        known += int(parts[chunk, 0])
+        sf += parts[chunk, 1]
+        sp += parts[chunk, 2]
+        sff += parts[chunk, 3]
+        spp += parts[chunk, 4]
+        sfp += parts[chunk, 5]
+    power = (sff - sf * sf / max(known, 1)) * (spp - sp * sp / max(known, 1))
+    out[0] = (sfp - sf * sp / max(known, 1)) / np.sqrt(power) if power > 0.0 else 0.0
 
 
 @compiled
