@@ -122,6 +122,46 @@ def _clip_range(
     return max(low, min(first, second)), min(high, max(first, second))
 
 
+@compiled_inline
+def _lay_out(
+    source: Float64,
+    rays: Float64,
+    row: int,
+    first_column: int,
+    count: int,
+    shape: tuple[int, int, int],
+    at_u: Float32,
+    at_v: Float32,
+    slope_u: Float32,
+    slope_v: Float32,
+) -> tuple[int, int]:
+    """First and last plane that the rays of a tile meet, where they meet the first, and how they go on."""
+    nk, nv, nu = shape
+    first_plane = float(nk)
+    last_plane = -1.0
+    for j in range(count):
+        column = first_column + j
+        ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
+        a_u = (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
+        a_v = (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
+        u = source[0] - source[2] * a_u
+        v = source[1] - source[2] * a_v
+        low, high = _clip_range(u, a_u, 0.0, nu - 1.0, 1.0, nk - 3.0)
+        low, high = _clip_range(v, a_v, 0.0, nv - 1.0, low, high)
+        if low <= high:
+            first_plane = min(first_plane, low)
+            last_plane = max(last_plane, high)
+        slope_u[j] = a_u
+        slope_v[j] = a_v
+    first = math.ceil(first_plane)
+    for j in range(count):
+        column = first_column + j
+        ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
+        at_u[j] = source[0] + (first - source[2]) * (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
+        at_v[j] = source[1] + (first - source[2]) * (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
+    return first, math.floor(last_plane)
+
+
 @compiled
 def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_mm: Float64, out: Float32) -> None:
     """Line integrals for every pixel.
@@ -163,29 +203,7 @@ def project(grid: Float32, extents: Int32, source: Float64, rays: Float64, rays_
         cell = np.empty(TILE, np.uint32)
         corners = np.zeros((4, TILE), np.float32)
         total = np.zeros(TILE, np.float32)
-        first_plane = float(nk)
-        last_plane = -1.0
-        for j in range(count):
-            column = first_column + j
-            ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
-            a_u = (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
-            a_v = (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
-            u = source[0] - source[2] * a_u
-            v = source[1] - source[2] * a_v
-            low, high = _clip_range(u, a_u, 0.0, nu - 1.0, 1.0, nk - 3.0)
-            low, high = _clip_range(v, a_v, 0.0, nv - 1.0, low, high)
-            if low <= high:
-                first_plane = min(first_plane, low)
-                last_plane = max(last_plane, high)
-            slope_u[j] = a_u
-            slope_v[j] = a_v
-        first = math.ceil(first_plane)
-        last = math.floor(last_plane)
-        for j in range(count):
-            column = first_column + j
-            ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
-            at_u[j] = source[0] + (first - source[2]) * (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
-            at_v[j] = source[1] + (first - source[2]) * (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
+        first, last = _lay_out(source, rays, row, first_column, count, grid.shape, at_u, at_v, slope_u, slope_v)
         end = count - 1
         for plane in range(first, last + 1):
             steps = np.float32(plane - first)
@@ -263,29 +281,7 @@ def project_with_derivatives(
         by_v = np.zeros(TILE, np.float32)
         lever_u = np.zeros(TILE, np.float32)
         lever_v = np.zeros(TILE, np.float32)
-        first_plane = float(nk)
-        last_plane = -1.0
-        for j in range(count):
-            column = first_column + j
-            ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
-            a_u = (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
-            a_v = (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
-            u = source[0] - source[2] * a_u
-            v = source[1] - source[2] * a_v
-            low, high = _clip_range(u, a_u, 0.0, nu - 1.0, 1.0, nk - 3.0)
-            low, high = _clip_range(v, a_v, 0.0, nv - 1.0, low, high)
-            if low <= high:
-                first_plane = min(first_plane, low)
-                last_plane = max(last_plane, high)
-            slope_u[j] = a_u
-            slope_v[j] = a_v
-        first = math.ceil(first_plane)
-        last = math.floor(last_plane)
-        for j in range(count):
-            column = first_column + j
-            ray_k = rays[0, 2] + column * rays[1, 2] + row * rays[2, 2]
-            at_u[j] = source[0] + (first - source[2]) * (rays[0, 0] + column * rays[1, 0] + row * rays[2, 0]) / ray_k
-            at_v[j] = source[1] + (first - source[2]) * (rays[0, 1] + column * rays[1, 1] + row * rays[2, 1]) / ray_k
+        first, last = _lay_out(source, rays, row, first_column, count, grid.shape, at_u, at_v, slope_u, slope_v)
         end = count - 1
         for plane in range(first, last + 1):
             steps = np.float32(plane - first)
