@@ -227,31 +227,31 @@ class _Run:
             found = search_by_information(self.prepared, self.levels, self.start, settings.search_mm)
             meter = information_meter(self.prepared, self.levels[-1])
             return self.judged(found, remapped(self.prepared, meter, found.pose))
-        points = self.prepared.points[-1]
         looks = first_look(self.prepared, self.levels[0], self.start, settings.search_mm, settings.search_step_mm)
-        found = self.descend(looks)
-        self.say(0.3, "position found, checking it")
-        end = self.judged(found, points)
-        if end.verdict is Verdict.ACCEPTED:
-            return end
-        self.say(0.4, "trying other starts")
+        near = self.descend(looks)
+        if near is not None and near.verdict is Verdict.ACCEPTED:
+            return near
+        self.say(0.3, "trying other starts")
         wide = [
             look
             for turned in wide_starts(self.prepared, self.start, settings.wide_search_deg)
             for look in first_look(self.prepared, self.levels[0], turned, settings.wide_search_mm, WIDE_STEP_MM)[1:3]
         ]
-        try:
-            other = self.descend(wide)
-        except EmptyRegion:
-            return end
-        return self.judged(other, points) if other.fit.correlation > found.fit.correlation else end
-
-    def descend(self, starts: list[ScanPose]) -> Found:
-        """The best of several starts, refined to the finest level."""
-        best, iterations = best_of(self.prepared, self.levels, starts)
-        if best is None:
+        ends = [end for end in (near, self.descend(wide)) if end is not None]
+        if not ends:
             raise EmptyRegion("at no position that was tried does the volume of the day show the region")
-        return self.refined(best, iterations, min(2, len(self.levels) - 1))
+        return max(ends, key=lambda end: end.found.fit.correlation)
+
+    def descend(self, starts: list[ScanPose]) -> _End | None:
+        """The best of several starts, refined to the finest level and judged; None where the day shows nothing."""
+        try:
+            best, iterations = best_of(self.prepared, self.levels, starts)
+            if best is None:
+                return None
+            found = self.refined(best, iterations, min(2, len(self.levels) - 1))
+            return self.judged(found, self.prepared.points[-1])
+        except EmptyRegion:
+            return None
 
     def refined(self, found: Found, iterations: int, first: int) -> Found:
         for number in range(first, len(self.levels)):

@@ -114,6 +114,18 @@ def test_a_start_that_leads_to_the_next_vertebra_is_not_left_there(prepared_scan
     assert target_error_mm(match.verification_from_planning, USUAL) < 0.35
 
 
+def test_a_region_that_no_near_start_shows_is_looked_for_further_away(planning: Volume) -> None:
+    """A slab of 68 mm about the region, 96 mm from where the frames say."""
+    prepared = prepare_scan(planning, region=SphereRegion("2.25.1", np.array([0.0, 40.0, 0.0]), 30.0))
+    day = of_the_day(IDENTITY)
+    first = 47
+    slab = np.ascontiguousarray(day.hounsfield[first : len(day.hounsfield) - first])
+    shifted = replace(day, hounsfield=slab, origin_mm=day.origin_mm + np.array([0.0, 0.0, first * 2.0 + 96.0]))
+    match = match_3d3d(prepared, shifted)
+    assert target_error_mm(match.verification_from_planning, placed((0.0, 0.0, 96.0), (0.0, 0.0, 0.0))) < 0.3
+    assert match.verdict is not Verdict.ACCEPTED
+
+
 def test_the_result_leads_the_couch_to_the_planned_place(prepared_scan: PreparedScan) -> None:
     """Moved by the correction, the middle of the body lies where the plan wants it."""
     match = match_3d3d(prepared_scan, of_the_day(USUAL))
