@@ -60,7 +60,7 @@ def project_row(pixels: int, voxels: int) -> float:
 
 
 def reconstruct_row(pixels: int, voxels: int, projections: int) -> float:
-    """Seconds of a reconstruction of images of one and the same ball: the lesser of two, of the largest the only one."""
+    """Seconds of a reconstruction of images of one and the same ball: the lesser of two; the largest runs once."""
     geometries = [view(360.0 * number / projections, pixels) for number in range(projections)]
     rays = geometries[0].pixel_centres_mm() - geometries[0].source_mm
     across = np.cross(geometries[0].source_mm, rays / np.linalg.norm(rays, axis=-1, keepdims=True))
