@@ -518,4 +518,4 @@ async def start_sides(
 
 def main(options: argparse.Namespace) -> int:
     """Run until told to end; returns the exit code."""
-    return run(f"imager-{options.name}", start, options)
+    return run(f"imager-{options.name}", start, options, long_steps=True)

@@ -20,4 +20,4 @@ async def start(options: argparse.Namespace) -> Simulation:
 
 def main(options: argparse.Namespace) -> int:
     """Run until told to end; returns the exit code."""
-    return run(f"panel-{options.name}", start, options)
+    return run(f"panel-{options.name}", start, options, long_steps=True)

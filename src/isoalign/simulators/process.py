@@ -75,19 +75,23 @@ def configure_log(name: str) -> None:
     structlog.contextvars.bind_contextvars(process=name)
 
 
-def come_first() -> None:
+def come_first(*, long_steps: bool = False) -> None:
     """Run when there is something to do, where the system allows it: a firmware has its processor to itself.
 
-    Threads and children of this process go back to the usual scheduling.
+    Threads and children of this process go back to the usual scheduling. With ``long_steps``, for a firmware that
+    computes for tens of milliseconds at a time, only the priority is raised: the kernel carries the bytes of
+    pseudo-terminals with usual scheduling, and a few such firmwares in real time hold them up for longer than a couch
+    waits for its host.
     """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_REALTIME_PRIORITY))
-    except OSError:
+    if not long_steps:
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_REALTIME_PRIORITY))
+            return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
-def run(name: str, start: Start, options: Namespace) -> int:
+def run(name: str, start: Start, options: Namespace, *, long_steps: bool = False) -> int:
     """Run a simulator until it is told to end; returns the exit code.
 
     Parameters
@@ -98,9 +102,11 @@ def run(name: str, start: Start, options: Namespace) -> int:
         Starts it on the running loop.
     options : Namespace
         Those of :func:`add_arguments` and the simulator's own.
+    long_steps : bool
+        See :func:`come_first`.
     """
     configure_log(name)
-    come_first()
+    come_first(long_steps=long_steps)
     with asyncio.Runner(loop_factory=(lambda: LockstepLoop(0.0)) if options.lockstep else None) as runner:
         return runner.run(_run(start, options))
 
