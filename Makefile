@@ -20,8 +20,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest --ignore=tests/benchmarks
 # tests that no wall clock judges run side by side; real processes in real time run one after the other and come first
 TIMELESS := lockstep or timeless or not system
-# one more than there are processors, for sessions mostly wait for a couch on its way
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# as many as there are processors: three rooms on two processors made reports of a couch late now and then
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 IN_REAL_TIME_LOG := $(VENV)/tests-in-real-time.log
 REAL_TIME_LOCK := $(abspath $(VENV))/tests-in-real-time.lock
 # a choice of tests (ARGS) may leave one of the two runs without any, which pytest calls an error
